@@ -1,0 +1,75 @@
+# `make book` and `make test`: each sets up .venv from the lock first, and does nothing twice.
+
+PYTHON ?= python3
+PORT ?= 8888
+BIN := .venv/bin
+JOBS := $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+CHECKED ?= book tests dlcourse
+EXECUTED := $(CURDIR)/_build/executed
+BUILD := jupyter-book build . -W -n --keep-going --quiet
+
+# Small networks run tens of times slower on two threads than on one, and sums differ.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export VECLIB_MAXIMUM_THREADS := 1
+
+.PHONY: help environment book test lint run tested-site pages portability lab bench lock clean
+
+help:
+	@echo "make book         build the book in _build/html"
+	@echo "make test         check everything"
+	@echo "make lab          open the chapters in JupyterLab"
+	@echo "make portability  run the chapters as other processors would"
+	@echo "make bench        print ratios against peers"
+	@echo "make lock         resolve the lock anew"
+	@echo "make clean        remove what was built; .venv stays"
+
+environment:
+	@$(PYTHON) tools/environment.py
+
+book: environment
+	@$(BIN)/python tools/chapters.py
+	@$(BIN)/$(BUILD)
+	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
+
+test: environment
+	@$(PYTHON) tools/environment.py --browser
+	@$(MAKE) --no-print-directory lint run tested-site pages
+	@echo "All is checked. The tested site: $(CURDIR)/_build/tested/_build/html/index.html"
+
+# The four steps of a test, each of them a command of its own once .venv stands.
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+run:
+	rm -rf $(EXECUTED)
+	$(BIN)/pytest $(CHECKED) --ignore tests/site --doctest-modules \
+		--nbval --nbval-current-env --nbval-cell-timeout 300 \
+		-n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+tested-site:
+	DLCOURSE_EXECUTED=$(EXECUTED) $(BIN)/$(BUILD) --all --path-output _build/tested
+
+pages:
+	$(BIN)/pytest tests/site -n $(JOBS)
+
+portability: environment
+	@$(BIN)/python tools/portability.py
+
+lab: environment
+	$(BIN)/jupyter lab --notebook-dir book --port $(PORT)
+
+bench: environment
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: environment
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+		--extra torch --extra book --extra grading --extra development \
+		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) --no-emit-package torch \
+		--no-header --no-annotate --quiet --output-file requirements.lock
+
+clean:
+	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis

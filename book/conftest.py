@@ -1,0 +1,71 @@
+"""What nbval lets pass, closed: unrun cells, switched-off comparisons, figures as pixels.
+
+nbval runs each chapter once and compares stdout, stderr, text, HTML, SVG, Markdown, JSON and glued
+numbers. Here a cell also fails that was never run, that asks not to be compared, or that shows a
+bitmap, which nbval does not compare. The outputs of a chapter whose cells all passed are kept in
+`_build/executed` or `DLCOURSE_EXECUTED`: the tested site is built from exactly those.
+"""
+
+import copy
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbval.plugin import IPyNbCell
+
+BUILD = Path(__file__).parents[1] / "_build"
+EXECUTED = Path(os.environ.get("DLCOURSE_EXECUTED", BUILD / "executed"))
+BITMAPS = {"image/png", "image/jpeg", "image/gif"}
+
+
+def fail(item, problem, cure):
+    pytest.fail(f"{item.path.name}, code cell {item.cell_num}: {problem} {cure}", pytrace=False)
+
+
+def seconds(item):
+    return item.parent.nb.metadata.get("dlcourse", {}).get("seconds", float("inf"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Chapters first, the longest of them first: a long one that starts last makes all wait."""
+    rank = {id(item): -seconds(item) for item in items if isinstance(item, IPyNbCell)}
+    items.sort(key=lambda item: (rank.get(id(item), 1), str(item.path) if id(item) in rank else ""))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    if item.cell.source.strip() and item.cell.execution_count is None:
+        fail(item, "has no stored run.", "Refresh the outputs: make book.")
+    if not item.options["check"] or item.options["skip"] or item.options["check_exception"]:
+        fail(item, "asks not to be compared.", "Remove its nbval tag or comment.")
+    result = yield
+    for output in [*item.cell.outputs, *item.test_outputs]:
+        if BITMAPS & set(output.get("data", {})):
+            fail(item, "shows a bitmap.", "Draw it through dlcourse.figures, as SVG.")
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if isinstance(item, IPyNbCell) and call.when == "call" and report.passed:
+        keep_outputs(item)
+    return report
+
+
+def keep_outputs(item):
+    """Collect the outputs of this cell; write the chapter once its last cell has passed."""
+    passed = item.parent.__dict__.setdefault("passed_outputs", {})
+    passed[item.cell_num] = item.test_outputs
+    executed = copy.deepcopy(item.parent.nb)
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    if len(passed) < len(cells):
+        return
+    for number, outputs in passed.items():
+        cells[number].outputs = [nbformat.from_dict(dict(output)) for output in outputs]
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, EXECUTED / item.path.name)

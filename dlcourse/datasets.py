@@ -1,0 +1,112 @@
+r"""Generated data that carry their truth with them. Floor 0: every room may call it.
+
+X  design matrix (n, p)      beta      true coefficients (p,)
+y  outcome (n,)              noise_sd  standard deviation sigma of the errors, in units of y
+x  one feature (n,)          truth     the true curve, a function of x
+
+Each generator draws from the `rng` it is given and from nothing else.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse import _checks
+
+Array = np.ndarray
+
+
+class LinearData(NamedTuple):
+    """Observations of a linear model, and the coefficients that made them."""
+
+    X: Float[Array, "n p"]
+    y: Float[Array, " n"]
+    beta: Float[Array, " p"]
+    noise_sd: float
+
+    def __repr__(self):
+        n, p = self.X.shape
+        return (
+            f"{n} observations of a linear model with {p} coefficients\n"
+            f"true beta = {_short(self.beta)}, noise sd = {self.noise_sd:g}"
+        )
+
+
+class CurveData(NamedTuple):
+    """Noisy observations of one curve on [-1, 1], and the curve."""
+
+    x: Float[Array, " n"]
+    y: Float[Array, " n"]
+    truth: Callable
+    noise_sd: float
+
+    def __repr__(self):
+        return f"{len(self.x)} observations of {self.truth.__name__}, noise sd = {self.noise_sd:g}"
+
+
+def linear_model(
+    n: int, beta: Float[Array, " p"], noise_sd: float, rng, correlation: float = 0.0
+) -> LinearData:
+    r"""Draw :math:`y = X\beta + \varepsilon`; the first column of X is 1, for the intercept.
+
+    The other features are standard normal, and any two have the given `correlation`, at least 0
+    and below 1.
+
+    >>> linear_model(50, np.array([1.0, -2.0]), noise_sd=0.5, rng=np.random.default_rng(0))
+    50 observations of a linear model with 2 coefficients
+    true beta = [ 1. -2.], noise sd = 0.5
+    """
+    beta = _checks.floats(beta, "beta")
+    if not 0 <= correlation < 1:
+        raise ValueError(f"`correlation` must lie in [0, 1), got {correlation!r}.")
+    own, common = rng.normal(size=(n, len(beta))), rng.normal(size=(n, 1))
+    X = np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common
+    X[:, 0] = 1.0
+    return LinearData(X, X @ beta + noise_sd * rng.normal(size=n), beta, noise_sd)
+
+
+def design_with_singular_values(
+    n: int, singular_values: Float[Array, " p"], rng
+) -> Float[Array, "n p"]:
+    r"""A random :math:`X = U \Sigma V^\top` with the given singular values, all else at random.
+
+    >>> X = design_with_singular_values(20, np.array([100.0, 1.0]), np.random.default_rng(0))
+    >>> np.linalg.svd(X, compute_uv=False).round(6)
+    array([100.,   1.])
+    """
+    singular_values = _checks.floats(singular_values, "singular_values")
+    p = len(singular_values)
+    if n < p:
+        raise ValueError(f"`n` must be at least the number of singular values {p}, got {n}.")
+    U, _ = np.linalg.qr(rng.normal(size=(n, p)))
+    V, _ = np.linalg.qr(rng.normal(size=(p, p)))
+    return (U * singular_values) @ V.T
+
+
+def s_curve(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""Share of the largest possible sales reached at advertising x, rescaled to [-1, 1].
+
+    .. math:: f(x) = \frac{1}{1 + e^{-6 (x - 0.2)}}
+
+    Slow start, steep middle, saturation. Book: eq. `eq-s-curve`.
+
+    >>> float(s_curve(np.array(0.2)))
+    0.5
+    """
+    return 1 / (1 + np.exp(-6 * (x - 0.2)))
+
+
+def sales_response(n: int, noise_sd: float, rng) -> CurveData:
+    """Sales of `n` markets whose advertising is uniform on [-1, 1]: `s_curve` plus normal noise.
+
+    >>> sales_response(100, noise_sd=0.3, rng=np.random.default_rng(0))
+    100 observations of s_curve, noise sd = 0.3
+    """
+    x = rng.uniform(-1, 1, size=n)
+    return CurveData(x, s_curve(x) + noise_sd * rng.normal(size=n), s_curve, noise_sd)
+
+
+def _short(values):
+    return np.array2string(np.asarray(values), precision=4, separator=" ", threshold=10)

@@ -1,0 +1,182 @@
+r"""Least squares four ways, each saying the rank. Chapter: book/least_squares.ipynb.
+
+X     design matrix (n, p)      beta  coefficients (p,)
+y     outcome (n,)              rank  independent columns of X, as far as rounding lets us see
+gram  X'X (p, p)                R     triangle of X = QR (p, p)
+
+Three solvers need full column rank and raise without it. They are sorted by what they ask of X:
+`by_normal_equations` and `by_cholesky` are fast and see only X'X, `by_qr` sees X itself, and
+`minimum_norm` always answers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse import _checks
+
+Array = np.ndarray
+
+
+class Solution(NamedTuple):
+    """Coefficients, the rank of the design they were found from, and how they were found."""
+
+    beta: Float[Array, " p"]
+    rank: int
+    method: str
+
+    def __repr__(self):
+        # Adding 0 turns -0 into 0: the sign of a rounding error differs between processors.
+        digits = np.array2string(self.beta.round(4) + 0.0, separator=" ", threshold=20)
+        return f"{self.method}: rank {self.rank} of {len(self.beta)}\nbeta = {digits}"
+
+
+def by_normal_equations(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
+    r"""Solve the normal equations by Gaussian elimination.
+
+    .. math:: X^\top X \hat\beta = X^\top y
+
+    Raises `ValueError` below full rank. Forming X'X squares the condition number of X.
+    Book: eq. `eq-normal-equations`.
+
+    >>> by_normal_equations(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3, 5]))
+    normal equations: rank 2 of 2
+    beta = [1. 2.]
+    """
+    gram, moments, rank = _normal_equations(X, y)
+    return Solution(np.linalg.solve(gram, moments), rank, "normal equations")
+
+
+def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
+    r"""Solve the normal equations by a triangular factor of the Gram matrix.
+
+    .. math:: X^\top X = L L^\top, \qquad L z = X^\top y, \qquad L^\top \hat\beta = z
+
+    Uses that X'X is symmetric and positive definite. Raises `ValueError` below full rank.
+    Book: eq. `eq-cholesky`.
+
+    >>> by_cholesky(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0]))
+    Cholesky: rank 2 of 2
+    beta = [1. 2.]
+    """
+    gram, moments, rank = _normal_equations(X, y)
+    L = np.linalg.cholesky(gram)
+    z = forward_substitution(L, moments)
+    return Solution(back_substitution(L.T, z), rank, "Cholesky")
+
+
+def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
+    r"""Rotate the problem until it is triangular; X'X is never formed.
+
+    .. math:: X = QR, \quad Q^\top Q = I, \qquad R \hat\beta = Q^\top y
+
+    Raises `ValueError` below full rank. Reference: Golub (1965). Book: eq. `eq-qr`.
+
+    >>> by_qr(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0]))
+    QR: rank 2 of 2
+    beta = [1. 2.]
+    """
+    X, y = _checks.regression_data(X, y)
+    Q, R = np.linalg.qr(X)
+    rank = numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape)
+    _require_full_rank(rank, X.shape)
+    return Solution(back_substitution(R, Q.T @ y), rank, "QR")
+
+
+def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
+    r"""The shortest of all least squares solutions, at any rank.
+
+    .. math:: X = U \Sigma V^\top, \qquad \hat\beta = V \Sigma^+ U^\top y
+
+    Directions of X whose singular value is zero up to rounding get the coefficient zero.
+    Reference: Penrose (1956). Book: eq. `eq-minimum-norm`.
+
+    >>> minimum_norm(np.array([[1.0, 1.0], [2.0, 2.0]]), np.array([2.0, 4.0]))
+    minimum norm: rank 1 of 2
+    beta = [1. 1.]
+    """
+    X, y = _checks.regression_data(X, y)
+    U, singular_values, Vt = np.linalg.svd(X, full_matrices=False)
+    rank = numerical_rank(singular_values, X.shape)
+    coordinates = (U[:, :rank].T @ y) / singular_values[:rank]
+    return Solution(Vt[:rank].T @ coordinates, rank, "minimum norm")
+
+
+def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
+    r"""Covariance matrix of the least squares estimator when errors have one variance.
+
+    .. math:: \operatorname{Var}(\hat\beta \mid X) = \sigma^2 (X^\top X)^{-1}
+                                                   = \sigma^2 R^{-1} R^{-\top}
+
+    Square roots of its diagonal are the standard errors. Book: eq. `eq-sampling-variance`.
+
+    >>> np.diag(covariance(np.array([[1.0, -1.0], [1.0, 1.0]]), noise_sd=2.0)).round(12)
+    array([2., 2.])
+    """
+    X = _checks.floats(X, "X")
+    R = np.linalg.qr(X, mode="r")
+    _require_full_rank(numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape), X.shape)
+    R_inverse = back_substitution(R, np.eye(len(R)))
+    return noise_sd**2 * R_inverse @ R_inverse.T
+
+
+def back_substitution(
+    R: Float[Array, "p p"], b: Float[Array, "p *columns"]
+) -> Float[Array, "p *columns"]:
+    """Solve R x = b for an upper triangle R, from the last row up.
+
+    >>> back_substitution(np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([5.0, 8.0]))
+    array([1., 2.])
+    """
+    x = np.zeros_like(b)
+    for j in reversed(range(len(b))):
+        x[j] = (b[j] - R[j, j + 1 :] @ x[j + 1 :]) / R[j, j]
+    return x
+
+
+def forward_substitution(
+    L: Float[Array, "p p"], b: Float[Array, "p *columns"]
+) -> Float[Array, "p *columns"]:
+    """Solve L x = b for a lower triangle L: read backward, it is an upper one.
+
+    >>> forward_substitution(np.array([[4.0, 0.0], [2.0, 1.0]]), np.array([8.0, 5.0]))
+    array([2., 1.])
+    """
+    return back_substitution(L[::-1, ::-1], b[::-1])[::-1]
+
+
+def numerical_rank(spectrum: Float[Array, " p"], shape: tuple[int, int]) -> int:
+    """How many values of a nonnegative spectrum stand out from rounding errors.
+
+    The threshold, the largest value times max(n, p) times the machine precision, is the usual
+    one for singular values of X. Applied to the eigenvalues of X'X, which are their squares, it
+    sees singular values only down to the square root of that.
+
+    >>> numerical_rank(np.array([3.0, 1.0, 1e-17]), shape=(100, 3))
+    2
+    """
+    threshold = spectrum.max() * max(shape) * np.finfo(spectrum.dtype).eps
+    return int((spectrum > threshold).sum())
+
+
+def _normal_equations(X, y):
+    """X'X, X'y and the rank that X'X shows."""
+    X, y = _checks.regression_data(X, y)
+    gram = X.T @ X  # NumPy sees the symmetry and calls SYRK: half the work of a general product
+    rank = numerical_rank(np.linalg.eigvalsh(gram), X.shape)
+    _require_full_rank(rank, X.shape, "X'X")
+    return gram, X.T @ y, rank
+
+
+def _require_full_rank(rank, shape, seen="X"):
+    n, p = shape
+    if rank == p:
+        return
+    cure = "Use `minimum_norm(X, y)`, drop redundant columns, or collect more rows."
+    if seen == "X'X":
+        cure += " Columns that only come close to redundant? `by_qr` sees more digits than X'X."
+    raise ValueError(
+        f"`X` must have full column rank, got numerical rank {rank} for {p} columns and {n} rows, "
+        f"as read from {seen}: the coefficients are not unique. {cure}"
+    )

@@ -1,0 +1,1 @@
+"""Figures computed in the reader's browser, equal to the package's numbers."""

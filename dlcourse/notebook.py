@@ -1,0 +1,63 @@
+"""What a chapter shows besides figures: source quoted from the package, numbers for its prose."""
+
+import ast
+import inspect
+import textwrap
+
+from IPython.display import display
+
+
+class Quote:
+    """Source of a function or class as it stands in the package, without its docstring.
+
+    A chapter never retypes an equation's code: it quotes it, and the stored output is compared
+    with the source at every test run.
+
+    >>> from dlcourse import _checks
+    >>> Quote(_checks.positive)
+    # dlcourse._checks
+    def positive(value, name):
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"`{name}` must be a positive number, got {value!r}.")
+    """
+
+    def __init__(self, thing):
+        self.thing = thing
+
+    @property
+    def source(self):
+        source = textwrap.dedent(inspect.getsource(self.thing))
+        lines, hidden = source.splitlines(), set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+                start, end = node.body[0].lineno, node.body[0].end_lineno
+                blank_follows = lines[end : end + 1] == [""]
+                hidden.update(range(start, end + 1 + blank_follows))
+        return "\n".join(line for i, line in enumerate(lines, start=1) if i not in hidden)
+
+    def __repr__(self):
+        return f"# {self.thing.__module__}\n{self.source}"
+
+    def _repr_markdown_(self):
+        return f"```python\n{self!r}\n```"
+
+
+def glue(**numbers):
+    """Hand numbers to the prose: `{glue:text}` roles of the page print them.
+
+    Give strings, rounded as they shall be read: `glue(max_step=f"{step:.3f}")`. A full float would
+    differ between processors in its last digits.
+
+    Raises `TypeError` for anything but a string.
+    """
+    for name, text in numbers.items():
+        if not isinstance(text, str):
+            raise TypeError(
+                f"`{name}` must be a string, rounded as it shall be read, got "
+                f'{type(text).__name__}. Use an f-string such as f"{{{name}:.3g}}".'
+            )
+        display(
+            {"application/papermill.record/text/plain": text, "text/plain": f"{name} = {text}"},
+            metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
+            raw=True,
+        )

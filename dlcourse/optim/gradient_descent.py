@@ -1,0 +1,67 @@
+r"""Gradient descent: the update rule, apart from the loop. Chapter: book/gradient_descent.ipynb.
+
+x     point (*runs, p)         learning_rate  the step size t, or a rule that finds it
+grad  gradient at x            state          what the optimizer remembers
+
+An optimizer is a frozen record of hyperparameters with two pure methods: `init(x)` gives the first
+state, `step(x, grad, state)` the next point and the next state.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+Array = np.ndarray
+StepRule = Callable[[int, Float[Array, "*runs p"], Float[Array, "*runs p"]], Float[Array, "*runs"]]
+
+
+class StepCount(NamedTuple):
+    """All that plain gradient descent remembers: the number k of steps taken."""
+
+    k: int = 0
+
+
+@dataclass(frozen=True)
+class GradientDescent:
+    r"""Step against the gradient.
+
+    .. math:: x^{(k+1)} = x^{(k)} - t_k \nabla f(x^{(k)})
+
+    `learning_rate` is the step size :math:`t_k`: one number; one number a run, shape (*runs,); or
+    a rule `rule(k, x, grad)` that returns it, such as `Backtracking(f)`.
+    Reference: Cauchy (1847). Book: eq. `eq-gd-step`.
+
+    >>> optimizer = GradientDescent(learning_rate=0.5)
+    >>> x = np.array([1.0, -2.0])
+    >>> optimizer.step(x, grad=2 * x, state=optimizer.init(x))
+    (array([0., 0.]), StepCount(k=1))
+    """
+
+    learning_rate: float | Float[Array, "*runs"] | StepRule
+
+    def __post_init__(self):
+        if not callable(self.learning_rate):
+            _check_learning_rate(self.learning_rate)
+
+    def init(self, x: Float[Array, "*runs p"]) -> StepCount:
+        return StepCount()
+
+    def step(self, x: Float[Array, "*runs p"], grad: Float[Array, "*runs p"], state: StepCount):
+        t = (
+            self.learning_rate(state.k, x, grad)
+            if callable(self.learning_rate)
+            else self.learning_rate
+        )
+        return x - np.expand_dims(t, -1) * grad, StepCount(state.k + 1)
+
+
+def _check_learning_rate(learning_rate):
+    t = np.asarray(learning_rate)
+    if t.dtype.kind not in "fiu" or not (np.isfinite(t).all() and (t > 0).all()):
+        raise ValueError(
+            "`learning_rate` must be positive and finite (a number, or one number a run), or a "
+            f"step rule, got {learning_rate!r}. A safe start is 1/L, L the largest curvature."
+        )

@@ -1,0 +1,64 @@
+"""A table that prints itself: aligned text in a terminal, HTML on a page. Floor 0.
+
+Results of experiments are shown through it, so every cell is written as it shall be read.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+
+import numpy as np
+
+
+class Table:
+    """Named columns of one length. Numbers are written with four significant digits.
+
+    >>> Table({"method": ["QR", "Cholesky"], "rank": [10, 10], "residual": [53.4762, 53.4762]})
+    method    rank  residual
+    QR          10     53.48
+    Cholesky    10     53.48
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence]):
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"All columns must have one length, got {lengths}.")
+        self.columns = {name: [_written(v) for v in column] for name, column in columns.items()}
+        self.is_number = {
+            name: not any(isinstance(v, str) for v in column) for name, column in columns.items()
+        }
+
+    def __repr__(self):
+        texts = []
+        for name, column in self.columns.items():
+            width = max(map(len, [name, *column]))
+            align = str.rjust if self.is_number[name] else str.ljust
+            texts.append([align(cell, width) for cell in [name, *column]])
+        return "\n".join("  ".join(row).rstrip() for row in zip(*texts, strict=True))
+
+    def _repr_html_(self):
+        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
+        rows = zip(*self.columns.values(), strict=True)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class PrintsTable:
+    """Base of the records that show themselves as a table: each defines `table()`."""
+
+    def __repr__(self):
+        return repr(self.table())
+
+    def _repr_html_(self):
+        return self.table()._repr_html_()
+
+
+def _written(value):
+    if isinstance(value, str | bool | np.bool_):
+        return str(value)
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    return f"{value:.4g}"
