@@ -60,6 +60,7 @@ portability: environment
 	@$(BIN)/python tools/portability.py
 
 lab: environment
+	@$(BIN)/jupyter trust book/*.ipynb  # or JupyterLab hides stored figures until they are run again
 	$(BIN)/jupyter lab --notebook-dir book --port $(PORT)
 
 bench: environment

@@ -17,6 +17,7 @@ from dlcourse import _checks
 from dlcourse.losses import Quadratic, SquaredError
 from dlcourse.optim import Backtracking, ExactLineSearch, GradientDescent, minimize
 from dlcourse.optim.examples import Huber, LogCosh
+from dlcourse.tables import Table
 
 Array = np.ndarray
 
@@ -158,7 +159,8 @@ def random_problem(rng, p, m=0.0) -> Problem:
     if rng.random() < 0.5:
         inner = np.exp(rng.uniform(np.log(max(m, 1e-4)), 0, p - 2))
         axes = np.linalg.qr(rng.normal(size=(p, p)))[0]
-        f = Quadratic((axes * np.concatenate([[m], inner, [1.0]])) @ axes.T, center)
+        root = axes * np.sqrt(np.concatenate([[m], inner, [1.0]]))
+        f = Quadratic(root @ root.T, center)
     else:
         A = rng.normal(size=(2 * p, p)) * np.exp(rng.normal(size=p))
         largest = np.linalg.eigvalsh(A.T @ A / len(A))[-1]
@@ -206,7 +208,9 @@ class Bench(NamedTuple):
 
 
 def bench_descent(rng, n_problems=20, p=20) -> Bench:
-    r"""Change of f in one step, in units of |grad f|^2 / L, against the descent lemma.
+    r"""Change of f in one step against the descent lemma.
+
+    In units of :math:`\lVert \nabla f(x) \rVert^2 / L`, so that all functions share one bound.
 
     `at` holds the step sizes times L. Every start is a fresh random point.
     """
@@ -220,7 +224,10 @@ def bench_descent(rng, n_problems=20, p=20) -> Bench:
 
 
 def bench_convex(rng, n_problems=20, p=20, n_steps=200) -> Bench:
-    """Gaps with t = 1/L, in units of L |x0 - x_star|^2, against the O(1/k) theorem."""
+    r"""Gaps with t = 1/L against the O(1/k) theorem.
+
+    In units of :math:`L \lVert x^{(0)} - x^* \rVert^2`, so that all problems share one bound.
+    """
     k, gaps = np.arange(1, n_steps + 1), []
     for _ in range(n_problems):
         problem = random_problem(rng, p)
@@ -229,8 +236,9 @@ def bench_convex(rng, n_problems=20, p=20, n_steps=200) -> Bench:
     return Bench("smooth and convex", k, np.stack(gaps), convex_bound(1.0, 1.0, k))
 
 
-def bench_strongly_convex(rng, kappa, n_problems=20, p=20, n_steps=200) -> Bench:
-    """Gaps with t = 1/M, in units of the first gap, against the linear rate."""
+def bench_strongly_convex(rng, kappa, n_problems=20, p=20) -> Bench:
+    """Gaps in 10 kappa steps of size 1/M, in units of the first gap, against the linear rate."""
+    n_steps = int(10 * kappa)
     k = np.arange(n_steps + 1)
     problems = [random_problem(rng, p, m=1 / kappa) for _ in range(n_problems)]
     gaps = [problem.relative_gaps(GradientDescent(1.0), n_steps) for problem in problems]
@@ -243,16 +251,23 @@ class Race(NamedTuple):
     kappas: dict[str, float]
     gaps: dict[str, dict[str, Float[Array, " steps"]]]
 
-    def __repr__(self):
+    def table(self) -> Table:
+        """The share of the first gap that each rule leaves on each problem at the end."""
         rules = list(next(iter(self.gaps.values())))
-        n_steps = len(self.gaps[next(iter(self.gaps))][rules[0]]) - 1
-        title = f"gap left after {n_steps} steps"
-        width = max(map(len, [title, *self.gaps]))
-        lines = [f"{title:{width}}  {'kappa':>7}" + "".join(f"  {rule:>12}" for rule in rules)]
-        for name, gaps in self.gaps.items():
-            cells = "".join(f"  {_percent(gaps[rule][-1]):>12}" for rule in rules)
-            lines.append(f"{name:{width}}  {self.kappas[name]:7.2g}" + cells)
-        return "\n".join(lines)
+        columns = {
+            "problem": list(self.gaps),
+            "κ": [rounded(self.kappas[name]) for name in self.gaps],
+        }
+        return Table(
+            columns
+            | {f"{rule}, %": [_percent(g[rule][-1]) for g in self.gaps.values()] for rule in rules}
+        )
+
+    def __repr__(self):
+        return repr(self.table())
+
+    def _repr_html_(self):
+        return self.table()._repr_html_()
 
 
 def race(problems: dict[str, Problem], n_steps, first_step=100.0) -> Race:
@@ -271,5 +286,14 @@ def race(problems: dict[str, Problem], n_steps, first_step=100.0) -> Race:
     return Race({name: problem.kappa for name, problem in problems.items()}, gaps)
 
 
+def rounded(number) -> str:
+    """Two significant digits without an exponent, for numbers such as condition numbers.
+
+    >>> rounded(52365337.3)
+    '52,000,000'
+    """
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
 def _percent(share):
-    return "below 1e-8 %" if share < 1e-10 else f"{100 * share:.2g} %"
+    return "below 1e-8" if share < 1e-10 else f"{100 * share:.2g}"

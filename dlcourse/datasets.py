@@ -49,7 +49,7 @@ class CurveData(NamedTuple):
 def linear_model(
     n: int, beta: Float[Array, " p"], noise_sd: float, rng, correlation: float = 0.0
 ) -> LinearData:
-    r"""Draw :math:`y = X\beta + \varepsilon`; the first column of X is 1, for the intercept.
+    r"""Draw :math:`y = X\beta + u`; the first column of X is 1, for the intercept.
 
     The other features are standard normal, and any two have the given `correlation`, at least 0
     and below 1.

@@ -1,7 +1,7 @@
 r"""Check a hand-written gradient against central differences. Floor 0: every room may call it.
 
 f  gives (value, gradient) at a point    x    point (p,), or any shape; float64
-d  random direction of length one        step the h of the differences
+v  random direction of length one        step the h of the differences
 
 Central differences miss the slope by about :math:`h^2` (curvature) plus :math:`\epsilon / h`
 (rounding of f). The sum is smallest near the cube root of :math:`\epsilon`, and then about ten
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dlcourse import _checks
+from dlcourse.tables import Table
 
 Array = np.ndarray
 STEP = np.finfo(float).eps ** (1 / 3)  # 6e-6: truncation and rounding errors are of one size
@@ -20,9 +21,9 @@ STEP = np.finfo(float).eps ** (1 / 3)  # 6e-6: truncation and rounding errors ar
 def check_gradient(f, x: Float[Array, "..."], rng, rtol=1e-6):
     r"""Raise `AssertionError` unless the gradient of `f` has the right slope at `x`.
 
-    .. math:: \nabla f(x)^\top d = \frac{f(x + h d) - f(x - h d)}{2h} + O(h^2)
+    .. math:: \nabla f(x)^\top v = \frac{f(x + h v) - f(x - h v)}{2h} + O(h^2)
 
-    One random direction `d` tests all coordinates at once: an error in any of them changes the
+    One random direction `v` tests all coordinates at once: an error in any of them changes the
     slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum,
     where there is a slope to compare. Book: eq. `eq-directional-difference`.
 
@@ -62,6 +63,26 @@ def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
         direction[index] = 1.0
         gradient[index], _ = _slope(f, x, direction)
     return gradient
+
+
+def compare(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
+    """Candidates for the gradient of `f` at `x`, each beside its verdict by central differences.
+
+    >>> compare(lambda x: (x @ x, None), np.ones(2), {"x": np.ones(2), "2x": 2 * np.ones(2)})
+    gradient  length  agrees with differences
+    x          1.414                    False
+    2x         2.828                     True
+    """
+    numeric = numerical_gradient(f, x)
+    size = np.linalg.norm(numeric)
+    errors = [np.linalg.norm(claim - numeric) for claim in claims.values()]
+    return Table(
+        {
+            "gradient": list(claims),
+            "length": [float(np.linalg.norm(claim)) for claim in claims.values()],
+            "agrees with differences": [bool(error <= rtol * size) for error in errors],
+        }
+    )
 
 
 def _slope(f, x, direction):

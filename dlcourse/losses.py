@@ -2,19 +2,23 @@
 
 X  design matrix (n, p)      A  symmetric matrix (p, p)
 y  outcome (n,)              x, beta  the point (p,) or, many runs at once, (*runs, p)
+m  number of classes         theta  m classes of p coefficients each (*runs, mp)
 
 Each loss is a record: made once from its data, then called at a point, `value, gradient = loss(x)`.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from dlcourse import _checks
 
 Array = np.ndarray
 
 
-class SquaredError(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SquaredError:
     r"""Half the mean squared error of the linear model :math:`X\beta`.
 
     .. math:: J(\beta) = \frac{1}{2n} \lVert X\beta - y \rVert^2, \qquad
@@ -32,13 +36,42 @@ class SquaredError(NamedTuple):
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
 
+    def __post_init__(self):
+        _checks.regression_data(self.X, self.y)
+
     def __call__(self, beta: Float[Array, "*runs p"]):
         residual = beta @ self.X.T - self.y  # (*runs, n)
         n = len(self.y)
         return (residual**2).sum(-1) / (2 * n), residual @ self.X / n
 
 
-class Quadratic(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SumOfSquares:
+    r"""The sum of squared residuals, 2n times `SquaredError`: usable steps are 2n times smaller.
+
+    .. math:: S(\beta) = \lVert X\beta - y \rVert^2, \qquad
+              \nabla S(\beta) = 2 X^\top (X\beta - y)
+
+    Book: eq. `eq-sum-of-squares`, `eq-usable-steps`.
+
+    >>> value, gradient = SumOfSquares(np.eye(2), np.array([1.0, 2.0]))(np.zeros(2))
+    >>> float(value), gradient
+    (5.0, array([-2., -4.]))
+    """
+
+    X: Float[Array, "n p"]
+    y: Float[Array, " n"]
+
+    def __post_init__(self):
+        _checks.regression_data(self.X, self.y)
+
+    def __call__(self, beta: Float[Array, "*runs p"]):
+        residual = beta @ self.X.T - self.y  # (*runs, n)
+        return (residual**2).sum(-1), 2 * residual @ self.X
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
     r"""The bowl with curvature matrix `A` around the minimizer `center`.
 
     .. math:: f(x) = \tfrac12 (x - c)^\top A (x - c), \qquad \nabla f(x) = A (x - c)
@@ -52,6 +85,130 @@ class Quadratic(NamedTuple):
     A: Float[Array, "p p"]
     center: Float[Array, " p"]
 
+    def __post_init__(self):
+        A, center = _checks.floats(self.A, "A"), _checks.floats(self.center, "center")
+        if center.ndim != 1 or A.shape != 2 * center.shape:
+            raise ValueError(
+                "`A` must be a matrix (p, p) and `center` a vector (p,), got shapes "
+                f"{A.shape} and {center.shape}."
+            )
+        if not np.allclose(A, A.T, rtol=1e-12, atol=0):
+            raise ValueError(
+                "`A` must be symmetric, or the gradient is not A(x - center). "
+                "Use `(A + A.T) / 2`: it gives the same f."
+            )
+
     def __call__(self, x: Float[Array, "*runs p"]):
         gradient = (x - self.center) @ self.A  # A is symmetric
         return ((x - self.center) * gradient).sum(-1) / 2, gradient
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticLoss:
+    r"""Mean negative log-likelihood of the binary logit, with an optional ridge penalty.
+
+    .. math:: J(\beta) = -\frac1n \sum_{i=1}^n \bigl( y_i \log p_i + (1 - y_i) \log(1 - p_i) \bigr)
+              + \frac12 \sum_j \lambda_j \beta_j^2, \qquad p_i = \frac{1}{1 + e^{-x_i^\top \beta}}
+
+    .. math:: \nabla J(\beta) = \frac1n \sum_{i=1}^n (p_i - y_i) x_i + \lambda \circ \beta
+
+    `y` holds 0 and 1; `lam` is one number, or one a coefficient: 0 for an intercept. Computed from
+    the share of the wrong class, so that neither large scores nor sure predictions lose digits.
+    Reference: Cox (1958). Book: eq. `eq-logistic-loss`, `eq-logistic-gradient`.
+
+    >>> value, gradient = LogisticLoss(np.eye(2), np.array([1.0, 0.0]))(np.zeros(2))
+    >>> round(float(value), 4), gradient
+    (0.6931, array([-0.25,  0.25]))
+    """
+
+    X: Float[Array, "n p"]
+    y: Float[Array, " n"]
+    lam: float | Float[Array, " p"] = 0.0
+
+    def __post_init__(self):
+        _checks.regression_data(self.X, self.y)
+        _checks.zeros_and_ones(self.y)
+
+    def __call__(self, beta: Float[Array, "*runs p"]):
+        signs = 2 * self.y - 1
+        margins = signs * (beta @ self.X.T)  # (*runs, n), positive where the right class leads
+        wrong = sigmoid(-margins)  # |p_i - y_i|
+        value = _log_one_plus_exp(-margins).mean(-1) + (self.lam * beta**2).sum(-1) / 2
+        return value, -(signs * wrong) @ self.X / len(self.y) + self.lam * beta
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxLoss:
+    r"""Mean negative log-likelihood of the multinomial logit, with an optional ridge penalty.
+
+    .. math:: J(\theta) = -\frac1n \sum_{i=1}^n \log p_{i, y_i}
+              + \frac12 \sum_j \lambda_j \theta_j^2, \qquad
+              p_{ik} = \frac{e^{x_i^\top \theta_k}}{\sum_l e^{x_i^\top \theta_l}}
+
+    .. math:: \frac{\partial J}{\partial \theta_k}
+              = \frac1n \sum_{i=1}^n (p_{ik} - 1\{y_i = k\}) x_i + \lambda_k \circ \theta_k
+
+    `labels` holds the classes 0, ..., m - 1. The point is the matrix of the :math:`\theta_k` (m, p)
+    laid out as one vector, class after class, so that every optimizer takes it.
+    Adding one vector to every :math:`\theta_k` changes no probability, so without a penalty the
+    minimizers are a family. Book: eq. `eq-softmax-loss`, `eq-softmax-gradient`.
+
+    >>> value, gradient = SoftmaxLoss(np.ones((3, 1)), np.array([0, 1, 2]))(np.zeros(3))
+    >>> round(float(value), 4), gradient.round(12) + 0.0
+    (1.0986, array([0., 0., 0.]))
+    """
+
+    X: Float[Array, "n p"]
+    labels: Int[Array, " n"]
+    lam: float | Float[Array, " mp"] = 0.0
+
+    def __post_init__(self):
+        _checks.design_matrix(self.X)
+        _checks.class_labels(self.labels, len(self.X))
+
+    def __call__(self, theta: Float[Array, "*runs mp"]):
+        n, p = self.X.shape
+        by_class = theta.reshape(*theta.shape[:-1], -1, p)  # (*runs, m, p)
+        if self.labels.max() >= by_class.shape[-2]:
+            raise ValueError(
+                f"`theta` must hold m = {self.labels.max() + 1} classes of {p} coefficients each, "
+                f"got {theta.shape[-1]} numbers. Start from `np.zeros(m * p)`."
+            )
+        scores = by_class @ self.X.T  # (*runs, m, n)
+        is_own = self.labels == np.arange(by_class.shape[-2])[:, None]  # (m, n)
+        log_p = scores - log_sum_exp(scores, axis=-2)
+        value = -(is_own * log_p).sum((-2, -1)) / n + (self.lam * theta**2).sum(-1) / 2
+        gradient = (np.exp(log_p) - is_own) @ self.X / n
+        return value, gradient.reshape(theta.shape) + self.lam * theta
+
+
+def sigmoid(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    r"""Probability of class 1 at the score z, without overflow.
+
+    .. math:: \sigma(z) = \frac{1}{1 + e^{-z}}
+
+    Book: eq. `eq-sigmoid`.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    shrunk = np.exp(-np.abs(z))  # at most 1, whatever the sign of z
+    return np.where(z >= 0, 1.0, shrunk) / (1 + shrunk)
+
+
+def log_sum_exp(scores: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    r"""The log of a sum of exponentials along one axis, which it keeps, without overflow.
+
+    .. math:: \log \sum_k e^{s_k} = c + \log \sum_k e^{s_k - c}, \qquad c = \max_k s_k
+
+    Book: eq. `eq-log-sum-exp`.
+
+    >>> log_sum_exp(np.array([1000.0, 1000.0]), axis=0).round(4)
+    array([1000.6931])
+    """
+    largest = scores.max(axis, keepdims=True)
+    return largest + np.log(np.exp(scores - largest).sum(axis, keepdims=True))
+
+
+def _log_one_plus_exp(z):
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))

@@ -57,7 +57,11 @@ def glue(**numbers):
                 f'{type(text).__name__}. Use an f-string such as f"{{{name}:.3g}}".'
             )
         display(
-            {"application/papermill.record/text/plain": text, "text/plain": f"{name} = {text}"},
+            # The role evaluates what it finds: unquoted, 2,000 would be read as the pair (2, 0).
+            {
+                "application/papermill.record/text/plain": repr(text),
+                "text/plain": f"{name} = {text}",
+            },
             metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
             raw=True,
         )

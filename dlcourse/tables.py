@@ -37,13 +37,18 @@ class Table:
         return "\n".join("  ".join(row).rstrip() for row in zip(*texts, strict=True))
 
     def _repr_html_(self):
-        head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in self.columns)
-        rows = zip(*self.columns.values(), strict=True)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        sides = ["right" if number else "left" for number in self.is_number.values()]
+        styles = [f'style="padding:0.2em 0.6em;text-align:{side}"' for side in sides]
+
+        def row(cells, tag):
+            pairs = zip(cells, styles, strict=True)
+            end = tag.split()[0]
+            written = (f"<{tag} {style}>{html.escape(cell)}</{end}>" for cell, style in pairs)
+            return "<tr>" + "".join(written) + "</tr>"
+
+        body = "".join(row(cells, "td") for cells in zip(*self.columns.values(), strict=True))
+        head = row(self.columns, 'th scope="col"')
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 class PrintsTable:
@@ -61,4 +66,4 @@ def _written(value):
         return str(value)
     if isinstance(value, Integral):
         return f"{value:,}"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

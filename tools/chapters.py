@@ -109,6 +109,7 @@ async def execute(path):
     notebook = read(path)
     start = time.perf_counter()
     client = NotebookClient(notebook, timeout=CELL_TIMEOUT_SECONDS, record_timing=False)
+    client.extra_arguments = ["--log-level=ERROR"]
     await client.async_execute()
     run_seconds = math.ceil(time.perf_counter() - start)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -45,24 +45,24 @@ def rates(convex: Bench, strong: Bench) -> Figure:
     _bench_lines(left, convex)
     left.plot(convex.at, exact, color=PALETTE[2], linestyle="-.", label="exact worst case")
     left.plot(worst_k, worst_gaps, "o", color=PALETTE[2], markersize=5, label="its Huber function")
-    left.set(xscale="log", yscale="log", ylim=(1e-5, 1), xlabel="steps k", title="Convex")
+    left.set(xscale="log", yscale="log", ylim=(1e-8, 1), xlabel="steps k", title="Convex")
     left.set_ylabel("gap / (L × distance²)")
     _bench_lines(right, strong)
     squared = strong.bound**2
     right.plot(strong.at, squared, color=PALETTE[2], linestyle="-.", label="exact worst case")
     right.set(yscale="log", ylim=(FLOOR, 2), xlabel="steps k", title="Strongly convex")
     right.set_ylabel("gap / first gap")
-    right.legend(*left.get_legend_handles_labels(), loc="upper right", fontsize="small")
+    left.legend(loc="lower left", fontsize="small")
     loose = convex.bound[-1] / exact[-1]
     return Figure(
         fig,
         data={"convex": convex.values, "convex bound": convex.bound, "convex worst case": exact}
         | {"worst k": worst_k, "worst gaps": worst_gaps}
         | {"strong": strong.values, "strong bound": strong.bound, "strong worst case": squared},
-        caption=f"Left {len(convex.values)}, right {len(strong.values)} random problems. "
-        "Left, both axes logarithmic: every gap stays under 1/(2k), and even the worst function "
-        f"stays {loose:.2f} times below it. Right: a straight line is a constant factor a step; "
-        "the worst function falls twice as fast as the bound.",
+        caption=f"Thin lines: random problems, {len(convex.values)} on the left and "
+        f"{len(strong.values)} on the right. Left, both axes logarithmic: every gap stays under "
+        f"1/(2k), and even the worst function stays {loose:.2f} times below it. Right: a straight "
+        "line is a constant factor a step; the worst function falls twice as fast as the bound.",
         alt="Two panels of the gap against the number of steps. Left, logarithmic axes: thin lines "
         "of random problems lie far below a dashed line of slope minus one; dots of the Huber "
         "functions lie on a parallel line at half its height. Right, logarithmic gap: thin lines "
@@ -123,8 +123,8 @@ def broken_hypotheses(breaks: Mapping[str, Descent], wells: Descent, well: Doubl
     fig, (left, right) = canvas(n_columns=2, height=3.6)
     for name, run in breaks.items():
         left.plot(run.values, label=name)
-    left.set(yscale="log", ylim=(1e-3, 1e3), xlabel="steps k", ylabel="f, whose minimum is 0")
-    left.legend(fontsize="small")
+    left.set(yscale="log", ylim=(1e-6, 1e3), xlabel="steps k", ylabel="f, whose minimum is 0")
+    left.legend(loc="lower left", fontsize="small")
     grid = np.stack(np.meshgrid(np.linspace(-2, 2, 81), np.linspace(-2, 2, 81)), axis=-1)
     height = well(grid)[0]
     right.contour(*np.moveaxis(grid, -1, 0), height, levels=8, colors=PALETTE[4], linewidths=0.6)
@@ -138,8 +138,8 @@ def broken_hypotheses(breaks: Mapping[str, Descent], wells: Descent, well: Doubl
         fig,
         data={name: run.values for name, run in breaks.items()} | {"ends": wells.x},
         caption="Left: one hypothesis dropped at a time. Right: the same step from "
-        f"{len(wells.x)} random points ({min(24, len(wells.x))} drawn at most); {is_right.sum()} "
-        "runs end in the right valley (square), which is the higher one.",
+        f"{len(wells.x)} random points, of which at most 24 are drawn; {is_right.sum()} runs end "
+        "in the right valley (square), which is the higher one.",
         alt="Left panel: values against steps on a logarithmic axis; one line rises, one swings at "
         "a constant height, one bends and falls ever more slowly. Right panel: contours of a "
         "function with two valleys, and paths that end at the bottom of one or the other.",

@@ -15,21 +15,20 @@ from xml.etree import ElementTree
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure as Drawing
+from matplotlib.legend import Legend
 
 # Each has a contrast of at least 3:1 on white and on the dark page, and any two stay apart for a
 # color-blind reader. No color can reach the 4.5:1 of text on both pages: write in INK.
 PALETTE = ("#0075fc", "#bd8700", "#b424a2", "#bd3636", "#8f8f8f")
-DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5)))
+DASHES = ("-", "--", "-.", (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5, 1.5, 1.5)))
 INK = "#000000"  # Matplotlib's own default, so that every text left alone is ink as well
 
-WIDTH_INCHES = 6.0  # shown up to 40rem wide, where ten points are as large as the text around
+WIDTH_INCHES = 6.0  # shown up to 40rem wide, where the text of ten points is almost 1rem high
 STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": "medium",
     "figure.constrained_layout.use": True,
     "grid.alpha": 0.15,
     "grid.color": INK,
@@ -83,16 +82,15 @@ class Figure:
 
     def _repr_html_(self):
         return (
-            f'<figure class="dl-figure" style="margin:1rem 0">{self.svg}'
-            f'<figcaption style="max-width:40rem">{html.escape(self.caption)}</figcaption></figure>'
+            f'<figure class="dl-figure" style="margin:1rem 0;max-width:40rem">{self.svg}'
+            f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
 
 
 def inline_svg(drawing, alt):
     """The drawing as one `<svg>` element that a page can hold beside others, the same each time."""
-    for ax in drawing.axes:
-        if ax.get_legend():
-            ax.get_legend().set_frame_on(False)  # its white box would shine on a dark page
+    for legend in drawing.findobj(Legend):
+        legend.set_frame_on(False)  # its white box would shine on a dark page
     buffer = io.StringIO()
     with rc_context(OUTPUT):
         drawing.savefig(buffer, format="svg", metadata={"Date": None})
@@ -113,7 +111,7 @@ def inline_svg(drawing, alt):
             "aria-label": alt,
             "fill": "currentColor",
             "stroke-linejoin": "round",
-            "style": "display:block;width:100%;max-width:40rem;height:auto",
+            "style": "display:block;width:100%;height:auto",
         }
     )
     return ElementTree.tostring(root, encoding="unicode")

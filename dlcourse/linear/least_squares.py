@@ -2,7 +2,7 @@ r"""Least squares four ways, each saying the rank. Chapter: book/least_squares.i
 
 X     design matrix (n, p)      beta  coefficients (p,)
 y     outcome (n,)              rank  independent columns of X, as far as rounding lets us see
-gram  X'X (p, p)                R     triangle of X = QR (p, p)
+gram  X'X (p, p)                R     triangle with R'R = X'X (p, p)
 
 Three solvers need full column rank and raise without it. They are sorted by what they ask of X:
 `by_normal_equations` and `by_cholesky` are fast and see only X'X, `by_qr` sees X itself, and
@@ -51,7 +51,7 @@ def by_normal_equations(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Soluti
 def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""Solve the normal equations by a triangular factor of the Gram matrix.
 
-    .. math:: X^\top X = L L^\top, \qquad L z = X^\top y, \qquad L^\top \hat\beta = z
+    .. math:: X^\top X = R^\top R, \qquad R^\top w = X^\top y, \qquad R \hat\beta = w
 
     Uses that X'X is symmetric and positive definite. Raises `ValueError` below full rank.
     Book: eq. `eq-cholesky`.
@@ -61,27 +61,31 @@ def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     beta = [1. 2.]
     """
     gram, moments, rank = _normal_equations(X, y)
-    L = np.linalg.cholesky(gram)
-    z = forward_substitution(L, moments)
-    return Solution(back_substitution(L.T, z), rank, "Cholesky")
+    R = np.linalg.cholesky(gram).T
+    w = forward_substitution(R.T, moments)
+    return Solution(back_substitution(R, w), rank, "Cholesky")
 
 
 def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""Rotate the problem until it is triangular; X'X is never formed.
 
-    .. math:: X = QR, \quad Q^\top Q = I, \qquad R \hat\beta = Q^\top y
+    .. math:: [X \;\; y] = Q \begin{bmatrix} R & w \\ 0 & \tau \end{bmatrix},
+              \qquad R \hat\beta = w, \qquad \lVert y - X\hat\beta \rVert = |\tau|
 
-    Raises `ValueError` below full rank. Reference: Golub (1965). Book: eq. `eq-qr`.
+    Factoring [X y] at once gives w = Q'y without storing the (n, p) matrix Q, which halves the
+    time. Raises `ValueError` below full rank. Reference: Golub (1965). Book: eq. `eq-qr`.
 
     >>> by_qr(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0]))
     QR: rank 2 of 2
     beta = [1. 2.]
     """
     X, y = _checks.regression_data(X, y)
-    Q, R = np.linalg.qr(X)
+    p = X.shape[1]
+    triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
+    R, w = triangle[:p, :p], triangle[:p, p]
     rank = numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape)
     _require_full_rank(rank, X.shape)
-    return Solution(back_substitution(R, Q.T @ y), rank, "QR")
+    return Solution(back_substitution(R, w), rank, "QR")
 
 
 def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
@@ -103,6 +107,25 @@ def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     return Solution(Vt[:rank].T @ coordinates, rank, "minimum norm")
 
 
+def largest_curvature(X: Float[Array, "n p"]) -> float:
+    r"""The largest eigenvalue L of X'X / n, the largest curvature of J. Steps below 2/L are usable.
+
+    Book: eq. `eq-gd-least-squares-rate`.
+
+    >>> largest_curvature(np.array([[2.0, 0.0], [0.0, 1.0]]))
+    2.0
+    """
+    return float(np.linalg.eigvalsh(X.T @ X / len(X))[-1])
+
+
+SOLVERS = {
+    "normal equations": by_normal_equations,
+    "Cholesky": by_cholesky,
+    "QR": by_qr,
+    "minimum norm": minimum_norm,
+}
+
+
 def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
     r"""Covariance matrix of the least squares estimator when errors have one variance.
 
@@ -114,16 +137,14 @@ def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
     >>> np.diag(covariance(np.array([[1.0, -1.0], [1.0, 1.0]]), noise_sd=2.0)).round(12)
     array([2., 2.])
     """
-    X = _checks.floats(X, "X")
+    X = _checks.design_matrix(X)
     R = np.linalg.qr(X, mode="r")
     _require_full_rank(numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape), X.shape)
     R_inverse = back_substitution(R, np.eye(len(R)))
     return noise_sd**2 * R_inverse @ R_inverse.T
 
 
-def back_substitution(
-    R: Float[Array, "p p"], b: Float[Array, "p *columns"]
-) -> Float[Array, "p *columns"]:
+def back_substitution(R: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float[Array, "p ..."]:
     """Solve R x = b for an upper triangle R, from the last row up.
 
     >>> back_substitution(np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([5.0, 8.0]))
@@ -135,9 +156,7 @@ def back_substitution(
     return x
 
 
-def forward_substitution(
-    L: Float[Array, "p p"], b: Float[Array, "p *columns"]
-) -> Float[Array, "p *columns"]:
+def forward_substitution(L: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float[Array, "p ..."]:
     """Solve L x = b for a lower triangle L: read backward, it is an upper one.
 
     >>> forward_substitution(np.array([[4.0, 0.0], [2.0, 1.0]]), np.array([8.0, 5.0]))

@@ -82,6 +82,14 @@ class Campaign(NamedTuple):
     cost_usd: float
     margin: float
 
+    def effect(self, roi: float) -> float:
+        """Extra sales in dollars a person that make the return `roi`. Book: eq. `eq-ad-return`.
+
+        >>> Campaign(sales_sd_usd=75.0, cost_usd=0.15, margin=0.5).effect(roi=1.0)
+        0.6
+        """
+        return self.cost_usd * (1 + roi) / self.margin
+
     def roi_sd(self, n: int) -> float:
         r"""Standard error of the estimated return from `n` people.
 
@@ -93,6 +101,12 @@ class Campaign(NamedTuple):
         0.5
         """
         return self.margin / self.cost_usd * 2 * self.sales_sd_usd / np.sqrt(n).item()
+
+    def intervals(self, people) -> Table:
+        """Half the width of the 95% interval for the return, for each number of people."""
+        points = [100 * _z(0.975) * self.roi_sd(n) for n in people]
+        widths = [f"± {half:,.0f} percentage points" for half in points]
+        return Table({"people": people, "95% interval for the ROI": widths})
 
     def n_to_tell_apart(self, roi_gap: float, power: float = 0.8, size: float = 0.05) -> int:
         r"""People needed to detect a difference of `roi_gap` from a hypothesized return.

@@ -1,4 +1,4 @@
-r"""Approximation, estimation, optimization: one fit's three errors. Chapter: book/least_squares.ipynb.
+r"""Approximation, estimation, optimization error of one fit. Chapter: book/least_squares.ipynb.
 
 f     the truth, a curve on [-1, 1]             degree   d, so p = d + 1 coefficients
 f_d   the polynomial of degree d nearest to f   features x -> design matrix (n, p)
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from numpy.polynomial.legendre import leggauss, legvander
 
 from dlcourse.datasets import CurveData
-from dlcourse.linear.least_squares import by_qr
+from dlcourse.linear.least_squares import by_qr, largest_curvature
 from dlcourse.losses import SquaredError
 from dlcourse.optim import GradientDescent, minimize
 from dlcourse.tables import PrintsTable, Table
@@ -85,9 +85,14 @@ class ThreeErrors(PrintsTable):
 
 def measure(data: CurveData, degree: int, n_steps: int) -> ThreeErrors:
     """All three curves: over the degree, over the first m observations, over the steps."""
+    n = len(data.x)
+    if n < 8 * (degree + 1):
+        raise ValueError(
+            f"`data` must hold at least 8 observations a coefficient, here {8 * (degree + 1)}, "
+            f"to show a curve, got {n}. Draw more, or lower the degree."
+        )
     degrees = np.arange(max(12, degree) + 1)
     approximation = approximation_errors(data.truth, degrees)
-    n = len(data.x)
     sizes = np.unique(np.geomspace(4 * (degree + 1), n, 9).round().astype(int))
     variance = data.noise_sd**2 + approximation[degree] ** 2  # what the family misses acts as noise
     fits = {name: descend(data, degree, n_steps, features) for name, features in BASES.items()}
@@ -126,14 +131,13 @@ def estimation_errors(data: CurveData, degree: int, sizes) -> Float[Array, " n_s
 def descend(data: CurveData, degree: int, n_steps: int, features: Callable):
     """Curves of gradient descent at the nodes, (n_steps + 1, nodes), and the fit they aim for.
 
-    From zero, with the step 1/L that suits the features: L is the largest curvature of J.
+    From zero, with the step 1/L that suits the features.
     """
     X = features(data.x, degree)
-    largest_curvature = np.linalg.eigvalsh(X.T @ X / len(X))[-1]
     descent = minimize(
         SquaredError(X, data.y),
         np.zeros(degree + 1),
-        GradientDescent(1 / largest_curvature),
+        GradientDescent(1 / largest_curvature(X)),
         max_steps=n_steps,
     )
     at_nodes = features(nodes()[0], degree)

@@ -26,23 +26,26 @@ export function show(root, parameters) {
   const { curvatures, start, nSteps, limit, verdicts } = parameters;
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const slider = root.querySelector("input");
-  let waiting;
-  const update = () => {
+  const draw = () => {
     const stepSize = (slider.value * limit) / 100;
     root.path = descend(curvatures, start, stepSize, nSteps);
     const points = pixels(root.path, parameters);
     part("line").setAttribute("d", "M" + points.join("L"));
     part("dots").setAttribute("d", points.map((point) => `M${point}h0`).join(""));
-    root.querySelector("output").textContent = number(stepSize);
-    slider.setAttribute("aria-valuetext", number(stepSize));
-    // A screen reader reads the sentence once, when the slider has come to rest.
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      part("loss").textContent = number(loss(curvatures, root.path[nSteps]));
-      part("verdict").textContent = verdicts[1 + Math.sign(slider.value - 100)];
-    }, 200);
+    const readout = `step size ${number(stepSize)}`;
+    root.querySelector("output").textContent = readout;
+    slider.setAttribute("aria-valuetext", `${slider.value} percent, ${readout}`);
   };
-  slider.addEventListener("input", update);
+  const tell = () => {
+    part("loss").textContent = number(loss(curvatures, root.path[nSteps]));
+    part("verdict").textContent = verdicts[1 + Math.sign(slider.value - 100)];
+  };
+  let waiting;
+  slider.addEventListener("input", () => {
+    draw();
+    clearTimeout(waiting); // a screen reader reads the sentence once the slider rests
+    waiting = setTimeout(tell, 200);
+  });
   slider.disabled = false;
-  update();
+  draw();
 }

@@ -52,8 +52,8 @@ def svg(content, size, alt):
     """One `<svg>` element of `size` (width, height) that shrinks and grows with the page."""
     return (
         f'<svg viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{html.escape(alt)}" '
-        f'style="display:block;width:100%;height:auto" fill="none" stroke="currentColor">'
-        f"{content}</svg>"
+        f'style="display:block;width:100%;height:auto;margin-bottom:.5rem" fill="none" '
+        f'stroke="currentColor">{content}</svg>'
     )
 
 
@@ -63,10 +63,11 @@ def slider(label, percent, maximum, readout, mark):
     It stays disabled until the script takes over.
     """
     # The middle of the thumb travels from 8 px after the left end to 8 px before the right one.
-    place = f"calc(8px + (100% - 16px)*{(100 - 1) / (maximum - 1):.4f})"
+    beyond = f"calc(8px - .5em + (100% - 16px)*{(maximum - 100) / (maximum - 1):.4f})"
+    # Without data-lm-suppress-shortcuts JupyterLab takes the arrow keys for itself.
     return f"""<label style="display:block">{label}
 <input type="range" min="1" max="{maximum}" value="{percent}" disabled autocomplete="off" \
-style="display:block;width:100%;height:24px;margin:0;accent-color:{ACCENT}"></label>
+style="display:block;width:100%;height:24px;margin:0;accent-color:{ACCENT}" \
+data-lm-suppress-shortcuts></label>
 <div style="position:relative"><output aria-live="off">{readout}</output>
-<span aria-hidden="true" style="position:absolute;left:{place};transform:translateX(-50%);\
-white-space:nowrap">\u25b2 {mark}</span></div>"""
+<span aria-hidden="true" style="position:absolute;right:{beyond}">{mark} \u25b2</span></div>"""

@@ -1,4 +1,4 @@
-r"""Functions with a known minimum, 0 at `center` or at the origin, to try optimizers on.
+r"""Functions whose minimum is known, to try optimizers on.
 
 x  point (*runs, p)     L  Lipschitz constant of the gradient
 

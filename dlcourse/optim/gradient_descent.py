@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-Array = np.ndarray
-StepRule = Callable[[int, Float[Array, "*runs p"], Float[Array, "*runs p"]], Float[Array, "*runs"]]
+Point = Float[np.ndarray, "*runs p"]
+StepSize = Float[np.ndarray, "*runs"]
+StepRule = Callable[[int, Point, Point], StepSize]
 
 
 class StepCount(NamedTuple):
@@ -40,22 +41,22 @@ class GradientDescent:
     (array([0., 0.]), StepCount(k=1))
     """
 
-    learning_rate: float | Float[Array, "*runs"] | StepRule
+    learning_rate: float | StepSize | StepRule
 
     def __post_init__(self):
         if not callable(self.learning_rate):
             _check_learning_rate(self.learning_rate)
 
-    def init(self, x: Float[Array, "*runs p"]) -> StepCount:
+    def init(self, x: Point) -> StepCount:
         return StepCount()
 
-    def step(self, x: Float[Array, "*runs p"], grad: Float[Array, "*runs p"], state: StepCount):
-        t = (
-            self.learning_rate(state.k, x, grad)
-            if callable(self.learning_rate)
-            else self.learning_rate
-        )
-        return x - np.expand_dims(t, -1) * grad, StepCount(state.k + 1)
+    def step(self, x: Point, grad: Point, state: StepCount):
+        t = self.step_size(state.k, x, grad)
+        return x - t[..., None] * grad, StepCount(state.k + 1)
+
+    def step_size(self, k: int, x: Point, grad: Point):
+        rule = self.learning_rate
+        return np.asarray(rule(k, x, grad) if callable(rule) else rule)
 
 
 def _check_learning_rate(learning_rate):

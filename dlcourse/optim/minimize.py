@@ -33,7 +33,7 @@ class Descent(NamedTuple):
 
     def __repr__(self):
         if self.value.ndim == 0:
-            how = "converged" if self.is_converged else "stopped at the step limit"
+            how = "converged" if self.is_converged else "not converged"
             how = "diverged" if self.is_diverged else how
             return (
                 f"{how} after {_count(int(self.n_steps), 'step')}: f = {_short(self.value)}, "
@@ -42,7 +42,7 @@ class Descent(NamedTuple):
         n_converged, n_diverged = int(self.is_converged.sum()), int(self.is_diverged.sum())
         return (
             f"{_count(self.value.size, 'run')}: {n_converged} converged, {n_diverged} diverged, "
-            f"{self.value.size - n_converged - n_diverged} stopped at the step limit\n"
+            f"{self.value.size - n_converged - n_diverged} not yet converged\n"
             f"{self.n_steps.min()} to {_count(int(self.n_steps.max()), 'step')}, "
             f"f from {_short(self.value.min())} to {_short(self.value.max())}"
         )
@@ -61,9 +61,9 @@ def minimize(
     >>> from dlcourse.optim import GradientDescent
     >>> bowl = lambda x: ((x**2).sum(-1), 2 * x)
     >>> minimize(bowl, np.array([3.0, -4.0]), GradientDescent(0.25), max_steps=2)
-    stopped at the step limit after 2 steps: f = 1.5625, gradient norm 2.5
+    not converged after 2 steps: f = 1.5625, gradient norm 2.5
     >>> minimize(bowl, np.array([[3.0, -4.0], [1.0, 1.0]]), GradientDescent(0.25), tolerance=0.1)
-    2 runs: 2 converged, 0 diverged, 0 stopped at the step limit
+    2 runs: 2 converged, 0 diverged, 0 not yet converged
     5 to 7 steps, f from 0.00152588 to 0.00195312
     """
     x = _checks.floats(x0, "x0").copy()

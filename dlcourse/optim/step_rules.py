@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from dlcourse import _checks
 
-Array = np.ndarray
+Point = Float[np.ndarray, "*runs p"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Backtracking:
                     "The usual choice is 0.5."
                 )
 
-    def __call__(self, k, x: Float[Array, "*runs p"], grad: Float[Array, "*runs p"]):
+    def __call__(self, k, x: Point, grad: Point):
         value, squared_norm = self.f(x)[0], (grad**2).sum(-1)
         # Close to a minimum the true fall drowns in rounding: forgive what rounding can do to f.
         forgiven = 4 * np.finfo(x.dtype).eps * np.abs(value)
@@ -82,7 +82,7 @@ class ExactLineSearch:
     def __post_init__(self):
         _checks.positive(self.first_step, "first_step")
 
-    def __call__(self, k, x: Float[Array, "*runs p"], grad: Float[Array, "*runs p"]):
+    def __call__(self, k, x: Point, grad: Point):
         def falls(t):  # is f still going down at x - t grad?
             return (self.f(x - t[..., None] * grad)[1] * grad).sum(-1) > 0
 

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from dlcourse.gradcheck import check_gradient, numerical_gradient
+from dlcourse.losses import Quadratic, SquaredError, SumOfSquares
+
+
+def data(rng, n=12, p=3):
+    return rng.normal(size=(n, p)), rng.normal(size=n)
+
+
+def bowl(rng, p=3):
+    B = rng.normal(size=(p, p))
+    return Quadratic(B @ B.T + np.eye(p), rng.normal(size=p))
+
+
+LOSSES = {
+    "J": lambda rng: SquaredError(*data(rng)),
+    "S": lambda rng: SumOfSquares(*data(rng)),
+    "quadratic": bowl,
+}
+every_loss = pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES)
+
+
+@every_loss
+@pytest.mark.proves("eq-ols-gradient")
+def test_gradients_have_the_right_slope(make, rng):
+    check_gradient(make(rng), rng.normal(size=3), rng)
+
+
+@every_loss
+def test_runs_do_not_mix(make, rng):
+    loss, points = make(rng), rng.normal(size=(2, 5, 3))
+    values, gradients = loss(points)
+    assert values.shape == (2, 5)
+    for index in np.ndindex(2, 5):
+        value, gradient = loss(points[index])
+        np.testing.assert_allclose(values[index], value, rtol=1e-13)
+        np.testing.assert_allclose(gradients[index], gradient, rtol=1e-12)
+
+
+@pytest.mark.proves("eq-sum-of-squares", "eq-half-mean-squared-error")
+def test_the_losses_are_the_written_sums(rng):
+    (X, y), beta = data(rng), rng.normal(size=3)
+    total = sum((y[i] - sum(X[i, j] * beta[j] for j in range(3))) ** 2 for i in range(12))
+    assert SumOfSquares(X, y)(beta)[0] == pytest.approx(total, rel=1e-13)
+    assert SquaredError(X, y)(beta)[0] == pytest.approx(total / (2 * 12), rel=1e-13)
+
+
+@pytest.mark.proves("eq-residual-derivative", "eq-gradient-coordinate", "eq-ols-gradient")
+def test_sympy_derives_the_same_gradient(rng):
+    n, p = 3, 2
+    X = sympy.Matrix(n, p, lambda i, j: sympy.Symbol(f"x{i}{j}"))
+    y, beta = (sympy.Matrix(sympy.symbols(f"{name}:{k}")) for name, k in (("y", n), ("b", p)))
+    r = X * beta - y
+    J = (r.T * r)[0] / (2 * n)
+    for j in range(p):
+        for i in range(n):
+            assert sympy.diff(r[i], beta[j]) == X[i, j]
+        summed = sum(r[i] * X[i, j] for i in range(n)) / n
+        assert sympy.simplify(sympy.diff(J, beta[j]) - summed) == 0
+        assert sympy.simplify(summed - (X.T * r / n)[j]) == 0
+
+
+@pytest.mark.proves("eq-ols-gradient", "eq-half-mean-squared-error")
+def test_torch_agrees_on_value_and_gradient(rng):
+    (X, y), at = data(rng), rng.normal(size=3)
+    beta = torch.tensor(at, requires_grad=True)
+    theirs = torch.nn.functional.mse_loss(torch.tensor(X) @ beta, torch.tensor(y)) / 2
+    theirs.backward()
+    value, gradient = SquaredError(X, y)(at)
+    np.testing.assert_allclose(value, theirs.item(), rtol=1e-13)
+    np.testing.assert_allclose(gradient, beta.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.erratum("E04")
+def test_the_gradient_without_its_sum_is_wrong_whatever_row_is_left(rng):
+    m = 30
+    x = rng.normal(size=m)
+    X, y = np.column_stack([np.ones(m), x]), 1.0 + 2.0 * x + rng.normal(size=m)
+    theta = np.zeros(2)
+    differences = numerical_gradient(SquaredError(X, y), theta)
+    residual = X @ theta - y
+    as_printed = residual[:, None] * X / m  # one row's term: the slide leaves i open
+    assert not np.isclose(as_printed, differences, rtol=1e-2).all(axis=1).any()
+    np.testing.assert_allclose(as_printed.sum(axis=0), differences, rtol=1e-7)
+
+
+@pytest.mark.parametrize("loss", [SquaredError, SumOfSquares])
+def test_a_column_for_an_outcome_is_refused(loss, rng):
+    X, y = data(rng)
+    with pytest.raises(ValueError, match="`y.ravel"):
+        loss(X, y[:, None])
+
+
+def test_the_quadratic_is_the_written_form(rng):
+    f, x = bowl(rng), rng.normal(size=3)
+    assert f(x)[0] == pytest.approx((x - f.center) @ f.A @ (x - f.center) / 2, rel=1e-13)
+    assert f(f.center)[0] == 0
+
+
+def test_a_quadratic_needs_a_symmetric_matrix():
+    with pytest.raises(ValueError, match=r"`A` must be symmetric.*\(A \+ A.T\) / 2"):
+        Quadratic(np.array([[1.0, 1.0], [0.0, 1.0]]), np.zeros(2))
+
+
+@pytest.mark.parametrize("center", [np.zeros(3), np.zeros((2, 1))])
+def test_a_quadratic_needs_shapes_that_fit(center):
+    with pytest.raises(ValueError, match="`A` must be a matrix"):
+        Quadratic(np.eye(2), center)
+
+
+def test_integers_are_refused():
+    with pytest.raises(ValueError, match="must hold floats"):
+        Quadratic(np.eye(2, dtype=int), np.zeros(2))
