@@ -92,8 +92,8 @@ def s_curve(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Slow start, steep middle, saturation. Book: eq. `eq-s-curve`.
 
-    >>> float(s_curve(np.array(0.2)))
-    0.5
+    >>> s_curve(np.array([0.2]))
+    array([0.5])
     """
     return 1 / (1 + np.exp(-6 * (x - 0.2)))
 

@@ -358,6 +358,13 @@ def test_a_diverged_run_says_so():
 # Bad input: what, expected, got, and the cure.
 
 
+def test_a_step_in_single_precision_stays_there():
+    x = np.ones(3, np.float32)
+    for learning_rate in (0.1, np.float64(0.1), lambda k, x, grad: np.float64(0.1)):
+        optimizer = GradientDescent(learning_rate)
+        assert optimizer.step(x, x, optimizer.init(x))[0].dtype == np.float32
+
+
 @pytest.mark.parametrize(
     "learning_rate", [0, -0.1, np.nan, np.inf, "0.1", None, np.array([0.1, -1.0])]
 )

@@ -36,7 +36,7 @@ class LittleBook:
         self.root = root
         for name in SETTINGS:
             shutil.copy(ROOT / name, root)
-        for name in ("_ext", "_static"):
+        for name in ("_ext", "_static", "_templates"):
             shutil.copytree(ROOT / "book" / name, root / "book" / name)
         shutil.copy(ROOT / "book" / "conftest.py", root / "book")
         (root / "book" / "references.bib").touch()

@@ -122,7 +122,7 @@ def test_a_wrong_noise_sd_shows_in_the_coverage(design, rng):
 
 def test_repeated_samples_print_a_row_a_coefficient(design, rng):
     repeated = sampling.repeat(design, BETA, noise_sd=0.7, n_draws=10, rng=rng)
-    assert repeated.table().columns["coefficient"] == ["beta_0", "beta_1", "beta_2"]
+    assert repeated.table().columns["beta"] == ["[0]", "[1]", "[2]"]
     assert repeated.table().columns["truth"] == ["1.000", "-2.000", "0.500"]
 
 

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 UV = [sys.executable, "-m", "uv"]
 # What a reader would want to change, other than it is stored.
 OTHER_PARAMETERS = {
-    "least_squares": {"seed": 7},
-    "gradient_descent": {"seed": 7},
+    "least_squares": {"seed": 7, "n_draws": 1_500, "noise_sd": 0.4, "degree": 4},
+    "gradient_descent": {"seed": 7, "n_problems": 10, "kappa": 50.0, "n_steps": 300},
 }
 
 

@@ -33,6 +33,9 @@ def katex():
 
 @functools.cache
 def typeset(tex, display):
+    # Like Sphinx for LaTeX: a display of several lines need not name an environment.
+    if display and "\\\\" in tex and "\\begin" not in tex:
+        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     return katex()(tex, display)
 
 

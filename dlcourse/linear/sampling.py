@@ -47,7 +47,7 @@ class Repeated(PrintsTable):
             "formula sd": self.formula_sd,
             "coverage": self.coverage,
         }
-        names = {"coefficient": [f"beta_{j}" for j in range(len(self.beta))]}
+        names = {"beta": [f"[{j}]" for j in range(len(self.beta))]}
         return Table(names | {name: [f"{v:.3f}" for v in c] for name, c in columns.items()})
 
 
@@ -61,9 +61,9 @@ def repeat(
 
     >>> X = np.column_stack([np.ones(50), np.linspace(-1.0, 1.0, 50)])
     >>> repeat(X, np.array([1.0, 2.0]), 0.5, n_draws=2000, rng=np.random.default_rng(0))
-    coefficient  truth  mean   sd     formula sd  coverage
-    beta_0       1.000  1.000  0.072  0.071       0.951
-    beta_1       2.000  2.005  0.119  0.120       0.953
+    beta  truth  mean   sd     formula sd  coverage
+    [0]   1.000  1.000  0.072  0.071       0.951
+    [1]   2.000  2.005  0.119  0.120       0.953
     """
     outcomes = X @ beta + noise_sd * rng.normal(size=(n_draws, len(X)))
     estimates = np.stack([least_squares.by_qr(X, y).beta for y in outcomes])

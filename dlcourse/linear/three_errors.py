@@ -8,7 +8,7 @@ The distance between two curves is the root mean square of their difference at a
 approximation |f_d - f|, estimation |f_n - f_d|, optimization |f_k - f_n|.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -91,13 +91,13 @@ def measure(data: CurveData, degree: int, n_steps: int) -> ThreeErrors:
             f"`data` must hold at least 8 observations a coefficient, here {8 * (degree + 1)}, "
             f"to show a curve, got {n}. Draw more, or lower the degree."
         )
-    degrees = np.arange(max(12, degree) + 1)
+    degrees = range(max(12, degree) + 1)
     approximation = approximation_errors(data.truth, degrees)
     sizes = np.unique(np.geomspace(4 * (degree + 1), n, 9).round().astype(int))
     variance = data.noise_sd**2 + approximation[degree] ** 2  # what the family misses acts as noise
     fits = {name: descend(data, degree, n_steps, features) for name, features in BASES.items()}
     return ThreeErrors(
-        degrees=degrees,
+        degrees=np.array(degrees),
         approximation=approximation,
         sizes=sizes,
         estimation=estimation_errors(data, degree, sizes),
@@ -108,10 +108,10 @@ def measure(data: CurveData, degree: int, n_steps: int) -> ThreeErrors:
     )
 
 
-def approximation_errors(truth: Callable, degrees) -> Float[Array, " n_degrees"]:
+def approximation_errors(truth: Callable, degrees: Sequence[int]) -> Float[Array, " n_degrees"]:
     """Distance from the truth to the nearest polynomial of each degree: no data are involved.
 
-    >>> approximation_errors(np.square, np.array([0, 1, 2])).round(3)
+    >>> approximation_errors(np.square, [0, 1, 2]).round(3)
     array([0.298, 0.298, 0.   ])
     """
     x, _ = nodes()
@@ -158,7 +158,7 @@ def project(truth: Callable, degree: int) -> Float[Array, " p"]:
     return legendre(x, degree).T @ (weights * truth(x))
 
 
-def distance(f: Float[Array, "*many nodes"], g: Float[Array, "*many nodes"]):
+def distance(f: Float[Array, "*#many nodes"], g: Float[Array, "*#many nodes"]):
     r"""Root mean square of f - g at a uniform x, from values at the nodes.
 
     .. math:: \lVert f - g \rVert = \sqrt{\mathbb{E} (f(x) - g(x))^2}

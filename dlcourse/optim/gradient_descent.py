@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse.optim._settings import check_learning_rate, rate_at
+
 Point = Float[np.ndarray, "*runs p"]
 StepSize = Float[np.ndarray, "*runs"]
 StepRule = Callable[[int, Point, Point], StepSize]
@@ -44,25 +46,12 @@ class GradientDescent:
     learning_rate: float | StepSize | StepRule
 
     def __post_init__(self):
-        if not callable(self.learning_rate):
-            _check_learning_rate(self.learning_rate)
+        check_learning_rate(self.learning_rate)
 
     def init(self, x: Point) -> StepCount:
         return StepCount()
 
     def step(self, x: Point, grad: Point, state: StepCount):
-        t = self.step_size(state.k, x, grad)
-        return x - t[..., None] * grad, StepCount(state.k + 1)
-
-    def step_size(self, k: int, x: Point, grad: Point):
-        rule = self.learning_rate
-        return np.asarray(rule(k, x, grad) if callable(rule) else rule)
-
-
-def _check_learning_rate(learning_rate):
-    t = np.asarray(learning_rate)
-    if t.dtype.kind not in "fiu" or not (np.isfinite(t).all() and (t > 0).all()):
-        raise ValueError(
-            "`learning_rate` must be positive and finite (a number, or one number a run), or a "
-            f"step rule, got {learning_rate!r}. A safe start is 1/L, L the largest curvature."
-        )
+        """The next point and state."""
+        t = rate_at(self.learning_rate, state.k, x, grad)
+        return x - t * grad, StepCount(state.k + 1)

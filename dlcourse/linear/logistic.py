@@ -1,0 +1,247 @@
+r"""Logit and softmax regression by Newton and by gradient descent.
+
+Chapter: book/logistic_regression.ipynb.
+
+X  design matrix (n, p), with a column of ones for the intercept    beta   coefficients (p,)
+y  0 or 1 (n,); labels  the classes 0, ..., m - 1 (n,)              theta  one row a class (m, p)
+lam  ridge penalty per observation; a constant column is an intercept and is never penalized
+
+scikit-learn's `LogisticRegression(C=...)` adds the losses up instead of averaging them: its C is
+our 1 / (n lam). Its default, C = 1, is a penalty; ours is none.
+
+Without a penalty the likelihood may have no maximum: if some direction puts every observation on
+its own side, or on the border, the likelihood rises along it for ever. All solvers raise
+`SeparableError` when they see that.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dlcourse import _checks
+from dlcourse.linear.least_squares import largest_curvature
+from dlcourse.linear.newton import Fit, SeparableError, check_overlap, descend, newton
+from dlcourse.losses import LogisticLoss, SoftmaxLoss, log_sum_exp, sigmoid
+
+Array = np.ndarray
+
+
+def by_newton(
+    X: Float[Array, "n p"],
+    y: Float[Array, " n"],
+    lam: float = 0.0,
+    *,
+    max_steps: int = 100,
+    renewal: float = 0.25,
+) -> Fit:
+    r"""Maximum likelihood by Newton's method, also called iteratively reweighted least squares.
+
+    .. math:: \beta^{(k+1)} = \beta^{(k)} - t_k H_k^{-1} \nabla J(\beta^{(k)})
+
+    A Hessian costs about p/5 gradients, so after a good step the next one keeps it, corrected by
+    what the two gradients say of the curvature (BFGS). It is computed anew where that would bring
+    the Newton decrement :math:`\nabla J^\top H^{-1} \nabla J` to more than `renewal` times its last
+    value; `renewal=0` computes it at every step, which is Newton's method proper.
+    Reference: Nocedal and Wright (2006), sections 3.3 and 6.1.
+
+    >>> X = np.column_stack([np.ones(4), [0.0, 0.0, 1.0, 1.0]])
+    >>> by_newton(X, np.array([0.0, 1.0, 1.0, 1.0]), lam=0.1)
+    Newton: converged, mean loss 0.508919
+    coefficients = [0.7157 0.8583]
+    """
+    X, y, lam = _binary(X, y, lam)
+    return newton(
+        LogisticLoss(X, y, lam),
+        lambda beta: hessian(X, beta) + np.diag(lam),
+        lambda direction: (2 * y - 1) * (X @ direction),
+        np.zeros(X.shape[1]),
+        max_steps,
+        renewal,
+    )
+
+
+def by_gradient_descent(
+    X: Float[Array, "n p"],
+    y: Float[Array, " n"],
+    lam: float = 0.0,
+    *,
+    max_steps: int = 10_000,
+    tolerance: float = 1e-6,
+) -> Fit:
+    r"""Gradient descent from zero, with the step 1/L that the curvature bound allows.
+
+    .. math:: L = \tfrac14 \lambda_{\max}(X^\top X / n) + \lambda
+
+    It sees complete separation once it classifies all observations; of separation with ties at
+    the border it only says that it did not converge.
+    """
+    X, y, lam = _binary(X, y, lam)
+    L = largest_curvature(X) / 4 + lam.max()
+    fit = descend(LogisticLoss(X, y, lam), np.zeros(len(lam)), 1 / L, max_steps, tolerance)
+    check_overlap((2 * y - 1) * (X @ fit.coefficients), fit.coefficients, lam)
+    return fit
+
+
+def hessian(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p p"]:
+    r"""Second derivatives of the mean loss: least squares' X'X/n, weighted by p(1 - p).
+
+    .. math:: H(\beta) = \frac1n X^\top W X, \qquad W = \mathrm{diag}\, p_i (1 - p_i)
+
+    >>> hessian(np.array([[1.0], [1.0]]), np.zeros(1))
+    array([[0.25]])
+    """
+    p = sigmoid(X @ beta)
+    weighted = X * np.sqrt(p * (1 - p))[:, None]
+    return weighted.T @ weighted / len(X)  # A'A: NumPy calls SYRK, half the work of A'B
+
+
+def covariance(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p p"]:
+    r"""Large-sample covariance matrix of the maximum likelihood estimator at `beta`.
+
+    .. math:: \widehat{\operatorname{Var}}(\hat\beta) = (X^\top W X)^{-1}
+
+    Square roots of its diagonal are the standard errors.
+
+    >>> covariance(np.ones((100, 1)), np.zeros(1))
+    array([[0.04]])
+    """
+    return np.linalg.inv(len(X) * hessian(X, beta))
+
+
+def separating_direction(
+    X: Float[Array, "n p"], y: Float[Array, " n"]
+) -> Float[Array, " p"] | None:
+    """A direction along which the likelihood rises for ever, or None where the maximum exists.
+
+    >>> X = np.column_stack([np.ones(3), [0.0, 1.0, 2.0]])
+    >>> direction = separating_direction(X, np.array([0.0, 0.0, 1.0]))
+    >>> X @ direction > 0
+    array([False, False,  True])
+    """
+    try:
+        by_newton(X, y)
+    except SeparableError as error:
+        return error.direction
+    return None
+
+
+def softmax(scores: Float[Array, "*many m"]) -> Float[Array, "*many m"]:
+    r"""Probabilities of the m classes from their scores, without overflow.
+
+    .. math:: p_k = \frac{e^{s_k}}{\sum_l e^{s_l}}
+
+    The same number added to all scores changes nothing.
+
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    return np.exp(scores - log_sum_exp(scores, axis=-1))
+
+
+def softmax_by_newton(
+    X: Float[Array, "n p"],
+    labels: Int[Array, " n"],
+    lam: float = 0.0,
+    *,
+    max_steps: int = 100,
+    renewal: float = 0.25,
+) -> Fit:
+    r"""Maximum likelihood of the multinomial logit by Newton's method.
+
+    The likelihood fixes `theta` only up to one vector added to all its rows. The answer is the
+    `theta` whose rows sum to zero, the shortest one; `theta - theta[k]` gives the coefficients
+    relative to class k. The singular Hessian is completed by a matrix that acts on common shifts
+    alone, so the Newton step is that of the identified part.
+    """
+    X, labels, lam = _multinomial(X, labels, lam)
+    m, p = labels.max() + 1, X.shape[1]
+    common_shifts = np.kron(np.full((m, m), 1 / m), np.diag((X**2).mean(0)))
+    fit = newton(
+        SoftmaxLoss(X, labels, lam),
+        lambda theta: softmax_hessian(X, theta.reshape(m, p)) + np.diag(lam) + common_shifts,
+        lambda direction: _leads(X, labels, direction.reshape(m, p)),
+        np.zeros(m * p),
+        max_steps,
+        renewal,
+    )
+    return replace(fit, coefficients=fit.coefficients.reshape(m, p))
+
+
+def softmax_by_gradient_descent(
+    X: Float[Array, "n p"],
+    labels: Int[Array, " n"],
+    lam: float = 0.0,
+    *,
+    max_steps: int = 10_000,
+    tolerance: float = 1e-6,
+) -> Fit:
+    r"""Gradient descent from zero with step 1/L; its rows sum to zero at every step.
+
+    .. math:: L = \tfrac12 \lambda_{\max}(X^\top X / n) + \lambda
+    """
+    X, labels, lam = _multinomial(X, labels, lam)
+    L = largest_curvature(X) / 2 + lam.max()
+    fit = descend(SoftmaxLoss(X, labels, lam), np.zeros(len(lam)), 1 / L, max_steps, tolerance)
+    theta = fit.coefficients.reshape(-1, X.shape[1])
+    check_overlap(_leads(X, labels, theta), fit.coefficients, lam)
+    return replace(fit, coefficients=theta)
+
+
+def softmax_hessian(X: Float[Array, "n p"], theta: Float[Array, "m p"]) -> Float[Array, "mp mp"]:
+    r"""Second derivatives of the mean loss, block (k, l) for the classes k and l.
+
+    .. math:: H_{kl} = \frac1n \sum_{i=1}^n p_{ik} (1\{k = l\} - p_{il}) \, x_i x_i^\top
+
+    Its rows of blocks add up to zero: at least p of its eigenvalues are zero.
+
+    >>> softmax_hessian(np.ones((1, 1)), np.zeros((2, 1)))
+    array([[ 0.25, -0.25],
+           [-0.25,  0.25]])
+    """
+    (n, p), m = X.shape, len(theta)
+    probabilities = softmax(X @ theta.T).T  # (m, n)
+    H = np.empty((m, p, m, p))
+    for k, p_k in enumerate(probabilities):
+        weights = p_k * ((np.arange(m) == k)[:, None] - probabilities)  # (m, n)
+        H[k] = np.moveaxis((weights[:, None] * X.T) @ X / n, 0, 1)
+    return H.reshape(m * p, m * p)
+
+
+def _leads(X, labels, theta):
+    """Score of the own class minus that of every class, (n, m)."""
+    scores = X @ theta.T
+    return np.take_along_axis(scores, labels[:, None], axis=1) - scores
+
+
+def _binary(X, y, lam):
+    X, y = (data.astype(float, copy=False) for data in _checks.regression_data(X, y))
+    _checks.zeros_and_ones(y)
+    if y.min() == y.max():
+        raise ValueError(
+            f"`y` must hold both 0 and 1, got only {y[0]:g}: there is nothing to tell apart. "
+            "Collect observations of the other class."
+        )
+    return X, y, _penalties(X, lam)
+
+
+def _multinomial(X, labels, lam):
+    X = _checks.design_matrix(X).astype(float, copy=False)
+    labels = _checks.class_labels(labels, len(X))
+    counts = np.bincount(labels)
+    if len(counts) < 2 or counts.min() == 0:
+        raise ValueError(
+            "`labels` must hold each of the classes 0, ..., m - 1 at least once, and m must be at "
+            f"least 2, got {np.unique(labels).tolist()[:10]}. "
+            "Use `np.unique(labels, return_inverse=True)[1]`."
+        )
+    return X, labels, np.tile(_penalties(X, lam), len(counts))
+
+
+def _penalties(X, lam):
+    """One penalty a coefficient: zero for constant columns, the intercept."""
+    if not (np.isfinite(lam) and lam >= 0):
+        raise ValueError(f"`lam` must be a number, 0 or more, got {lam!r}.")
+    if lam == 0:
+        return np.zeros(X.shape[1])
+    return np.where((X == X[0]).all(0), 0.0, lam)

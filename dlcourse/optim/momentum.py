@@ -1,0 +1,130 @@
+r"""Momentum: heavy ball and Nesterov. Chapter: book/momentum.ipynb.
+
+x     point (*runs, p)            velocity  the gradients so far, older ones faded, like x
+grad  gradient at x               k         steps taken, a 0-d array
+
+Conventions differ, and each difference changes what a learning rate means.
+
+====================  ==========================================  ===========================
+name                  velocity                                    step
+====================  ==========================================  ===========================
+heavy ball, PyTorch   :math:`v \leftarrow \beta v + g`            :math:`-\alpha v`
+exponential average   :math:`m \leftarrow \beta m + (1-\beta) g`  :math:`-\alpha m`
+Sutskever, Keras      :math:`u \leftarrow \beta u - \alpha g`     :math:`+u`
+dampening             heavy ball with :math:`(1-\beta) g`,        :math:`-\alpha v`
+                      but an undamped first gradient
+====================  ==========================================  ===========================
+
+The exponential average is the heavy ball with the learning rate :math:`(1 - \beta) \alpha`.
+Sutskever's form is the heavy ball while :math:`\alpha` is constant; under a schedule it carries the
+old rates along. PyTorch's `dampening=beta` is not the exponential average: the first gradient
+enters its velocity in full, and is as large as :math:`1/(1-\beta)` later ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dlcourse import _checks
+from dlcourse.optim._inplace import add_scaled, advance, blocks, check_update, number_at
+from dlcourse.optim._settings import check_beta, check_learning_rate, check_step, per_run, rate_at
+
+Array = np.ndarray
+Point = Float[Array, "*runs p"]
+Buffer = Float[Array, "..."]  # one point, in any shape
+
+
+class MomentumState(NamedTuple):
+    """What heavy ball and Nesterov remember."""
+
+    velocity: Point
+    k: Int[Array, ""]  # steps taken
+
+
+@dataclass(frozen=True)
+class HeavyBall:
+    r"""Momentum: step along the sum of the gradients so far, each faded by `beta` a step.
+
+    .. math:: v_{k+1} = \beta v_k + g_k, \qquad x_{k+1} = x_k - \alpha_k v_{k+1}
+
+    Under a constant gradient g the steps grow to :math:`\alpha g / (1 - \beta)`. `learning_rate`
+    is a number, one number a run, or a schedule; `beta` a number or one number a run. PyTorch's
+    `torch.optim.SGD(momentum=beta)`. Reference: Polyak (1964).
+
+    >>> optimizer = HeavyBall(learning_rate=0.1, beta=0.5)
+    >>> x, state = optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
+    >>> optimizer.step(x, np.array([2.0]), state)
+    (array([0.5]), MomentumState(velocity=array([3.]), k=array(2)))
+    """
+
+    learning_rate: float | Float[Array, "*runs"] | Callable
+    beta: float | Float[Array, "*runs"] = 0.9
+
+    def __post_init__(self):
+        check_learning_rate(self.learning_rate)
+        check_beta(self.beta)
+
+    def init(self, x: Point) -> MomentumState:
+        return MomentumState(velocity=np.zeros_like(_checks.floats(x, "x")), k=np.array(0))
+
+    def step(self, x: Point, grad: Point, state: MomentumState):
+        """The next point and state."""
+        check_step(x, grad, state.velocity)
+        alpha = rate_at(self.learning_rate, int(state.k), x, grad)
+        beta = per_run(self.beta, x)
+        velocity = beta * state.velocity + grad
+        return x - alpha * velocity, MomentumState(velocity, np.array(state.k + 1))
+
+    def update(self, x: Buffer, grad: Buffer, state: MomentumState) -> None:
+        """The same step in place."""
+        check_update(x, grad, state.velocity)
+        alpha = number_at(self.learning_rate, int(state.k), x, grad)
+        beta = number_at(self.beta, 0, x, grad)
+        for x_, g, v, _ in blocks(x, grad, state.velocity):
+            v *= beta
+            v += g
+            add_scaled(x_, -alpha, v)
+        advance(state.k)
+
+
+@dataclass(frozen=True)
+class Nesterov(HeavyBall):
+    r"""Nesterov's accelerated gradient: the velocity is used before it is a step old.
+
+    .. math:: v_{k+1} = \beta v_k + g_k, \qquad x_{k+1} = x_k - \alpha_k (g_k + \beta v_{k+1})
+
+    The textbook form takes the gradient at the point ahead, :math:`y_k = z_k - \alpha \beta v_k`,
+    and steps from :math:`z_k` to :math:`z_{k+1} = z_k - \alpha v_{k+1}`. Here, as in
+    `torch.optim.SGD(nesterov=True)`, x is the point ahead: the gradient is always asked for at x,
+    and for a constant rate the two forms visit the same points y. Nesterov's own method lets
+    beta grow with k; a constant beta suits strongly convex functions.
+    Reference: Nesterov (1983), Sutskever et al. (2013).
+
+    >>> optimizer = Nesterov(learning_rate=0.1, beta=0.5)
+    >>> optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
+    (array([0.7]), MomentumState(velocity=array([2.]), k=array(1)))
+    """
+
+    def step(self, x: Point, grad: Point, state: MomentumState):
+        """The next point and state."""
+        check_step(x, grad, state.velocity)
+        alpha = rate_at(self.learning_rate, int(state.k), x, grad)
+        beta = per_run(self.beta, x)
+        velocity = beta * state.velocity + grad
+        x = x - alpha * (grad + beta * velocity)
+        return x, MomentumState(velocity, np.array(state.k + 1))
+
+    def update(self, x: Buffer, grad: Buffer, state: MomentumState) -> None:
+        """The same step in place."""
+        check_update(x, grad, state.velocity)
+        alpha = number_at(self.learning_rate, int(state.k), x, grad)
+        beta = number_at(self.beta, 0, x, grad)
+        for x_, g, v, _ in blocks(x, grad, state.velocity):
+            v *= beta
+            v += g
+            add_scaled(x_, -alpha, g)
+            add_scaled(x_, -alpha * beta, v)
+        advance(state.k)

@@ -1,0 +1,35 @@
+"""Paths of our optimizers and of PyTorch's, under one and the same sequence of gradients."""
+
+import numpy as np
+import torch
+
+N_STEPS = 200
+
+
+def noisy_bowl(rng, shape):
+    """gradient(k, x) of a bowl with curvatures 0.1 to 10, plus noise that depends on k alone."""
+    curvature = np.exp(rng.uniform(np.log(0.1), np.log(10), size=shape))
+    noise = 0.1 * rng.normal(size=(N_STEPS, *shape))
+    return lambda k, x: curvature * x + noise[k]
+
+
+def path(optimizer, x, gradient, n_steps=N_STEPS):
+    """Points (n_steps + 1, *x.shape) visited from x by `optimizer.step`."""
+    state, points = optimizer.init(x), [x]
+    for k in range(n_steps):
+        x, state = optimizer.step(x, gradient(k, x), state)
+        points.append(x)
+    return np.stack(points)
+
+
+def torch_path(make, x, gradient, *, schedule=None, n_steps=N_STEPS):
+    """Points visited by the optimizer that `make([parameter])` builds; rates from `schedule`."""
+    parameter = torch.nn.Parameter(torch.tensor(x))
+    optimizer, points = make([parameter]), [x]
+    for k in range(n_steps):
+        if schedule is not None:
+            optimizer.param_groups[0]["lr"] = float(schedule(k))
+        parameter.grad = torch.tensor(gradient(k, points[-1]))
+        optimizer.step()
+        points.append(parameter.detach().numpy().copy())
+    return np.stack(points)
