@@ -25,10 +25,11 @@ def ratio(ours, theirs, n_pairs=51, clock=process_time):
 
 
 def table(title, rows):
-    """Print `rows` of (work, against, ratio, aim) below `title`."""
+    """Print `rows` of (work, against, ratio, aim or None) below `title`."""
     print(f"\n{title}\n{'work':<40}{'against':<34}{'ratio':>7}{'aim':>7}")
     for work, against, reached, aim in rows:
-        print(f"{work:<40}{against:<34}{reached:>7.2f}{aim:>7.2f}")
+        aimed = "-" if aim is None else f"{aim:.2f}"
+        print(f"{work:<40}{against:<34}{reached:>7.2f}{aimed:>7}")
 
 
 def one_thread():

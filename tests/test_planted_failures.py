@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -53,7 +54,8 @@ class LittleBook:
 
     def make(self, step, checked="book"):
         """Run a step of `make test`; its exit code and all that it prints."""
-        command = ["make", step, f"BIN={ROOT / '.venv' / 'bin'}", f"CHECKED={checked}", "JOBS=0"]
+        tools = Path(sys.executable).parent
+        command = ["make", step, f"BIN={tools}", f"CHECKED={checked}", "JOBS=0"]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MAKE"))}
         run = subprocess.run(
             command, cwd=self.root, env=inherited, capture_output=True, text=True, timeout=300

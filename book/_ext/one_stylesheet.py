@@ -8,6 +8,7 @@ in a layer, where the book's win over them without being more specific.
 
 import base64
 import io
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -141,5 +142,6 @@ def remove_unused(static, named):
 
 
 def setup(app):
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each table that it cuts
     app.connect("build-finished", bundle, priority=900)  # sphinx-proof copies its style at 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}

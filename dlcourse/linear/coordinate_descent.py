@@ -28,7 +28,7 @@ class Problem(NamedTuple):
     l1_ratio: float
 
     def penalties(self, lam):
-        """The factors of |b|_1 and of |b|^2 / 2."""
+        """The factors of the L1 norm of b and of half its squared Euclidean norm."""
         return lam * self.l1_ratio, lam * (1 - self.l1_ratio)
 
     def slopes(self, b: Float[Array, "*lams p"]) -> Float[Array, "*lams p"]:

@@ -1,0 +1,32 @@
+"""Save a network's numbers and load them again: an npz file of named arrays, never a pickle."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dlcourse.nn.layers import Layer
+
+
+def save(path: str | Path, network: Layer) -> None:
+    """Write all parameters and running statistics of `network` to `path`, by name.
+
+    A pickle can run any program when it is opened; these are numbers and nothing else.
+    """
+    with open(path, "wb") as file:  # an open file, or NumPy would change the name
+        np.savez(file, **network.arrays())
+
+
+def load(path: str | Path, network: Layer) -> None:
+    """Write the arrays stored at `path` into `network`, which must be built alike."""
+    ours = network.parameters and network.arrays()  # writeable once they lie in the flat vector
+    with np.load(path, allow_pickle=False) as stored:
+        theirs = dict(stored)
+    described = [{n: (x.shape, x.dtype) for n, x in arrays.items()} for arrays in (ours, theirs)]
+    if described[0] != described[1]:
+        names = sorted(set(described[0].items()) ^ set(described[1].items()))
+        raise ValueError(
+            f"The file must hold the arrays of this network; these differ: "
+            f"{sorted({name for name, _ in names})}. Build the network as the saved one was."
+        )
+    for name, array in ours.items():
+        array[...] = theirs[name]

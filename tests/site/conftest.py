@@ -1,0 +1,80 @@
+"""The built site, served on this machine and opened in one browser per test process."""
+
+import contextlib
+import os
+import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = Path(os.environ.get("DLCOURSE_SITE", ROOT / "_build/tested/_build/html")).resolve()
+SCREENSHOTS = ROOT / "_build/screenshots"
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+# As root and in containers there is no sandbox; and the browser itself asks for nothing.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        """Say nothing: what is missing is a fault that a test reports."""
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """Address of a server for the folder, on a port of its own."""
+    handler = partial(SilentHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def site():
+    if not (SITE / "index.html").exists():
+        pytest.fail(f"No site in {SITE}. Build it and test it: make test.", pytrace=False)
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def host(site):
+    with serving(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that gives a fresh page of a width in a theme; all are closed after the test."""
+    with contextlib.ExitStack() as contexts:
+
+        def open_page(theme="light", width=1280, **options):
+            size = {"width": width, "height": 900}
+            context = browser.new_context(viewport=size, color_scheme=theme, **options)
+            contexts.callback(context.close)
+            return context.new_page()
+
+        yield open_page
