@@ -1,5 +1,6 @@
 """The form of the chapters: what each notebook must have, whatever it teaches."""
 
+import ast
 import asyncio
 import math
 import re
@@ -93,6 +94,30 @@ def test_every_displayed_equation_has_a_label_of_its_own(notebook):
     assert "" not in displays, "a displayed equation has no label: write $$ ... $$ (eq-name)"
     assert len(set(displays)) == len(displays)
     assert r"\begin{align" not in re.sub(r"\$\$.+?\$\$", "", prose(notebook), flags=re.DOTALL)
+
+
+def proved_labels():
+    """What the tests say that they prove, by their markers."""
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.proves":
+                yield from (argument.value for argument in node.args)
+
+
+def stated_labels(notebook):
+    """Labels of displayed equations, theorems, lemmas, definitions and algorithms."""
+    blocks = re.findall(r":label: ((?:thm|lem|def|alg)-[a-z0-9-]+)", prose(notebook))
+    return {*re.findall(r"\$\$ \((eq-[a-z0-9-]+)\)", prose(notebook)), *blocks}
+
+
+@every_chapter
+def test_every_equation_and_theorem_is_proved_by_a_test(notebook):
+    assert stated_labels(notebook) - set(proved_labels()) == set()
+
+
+def test_no_test_proves_what_the_book_does_not_state():
+    stated = set().union(*map(stated_labels, NOTEBOOKS.values()))
+    assert set(proved_labels()) - stated == set()
 
 
 @every_chapter

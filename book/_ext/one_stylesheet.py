@@ -90,7 +90,7 @@ def inline_icons(css, static):
     icons = {ord(icon) for icon in ICON.findall(css)}
 
     def inlined(match):
-        font = TTFont(static / f"{match[1]}.ttf")
+        font = TTFont(static / f"{match[1]}.ttf", recalcTimestamp=False)
         cutter = subset.Subsetter()
         cutter.populate(unicodes=icons)
         cutter.subset(font)

@@ -1,1 +1,1 @@
-"""Linear models: least squares, what its estimates do over repeated samples, its three errors."""
+"""Linear models: least squares, logit, shrinkage, subset selection, principal components."""

@@ -187,15 +187,19 @@ FIGURES = """() => ({
   bare: [...document.querySelectorAll("main svg:not([role=img], [aria-hidden=true])")]
     .filter((svg) => !svg.closest("button, .katex"))
     .map((svg) => svg.outerHTML.slice(0, 80)),
+  icons: [...document.querySelectorAll("[class*='fa-']")]
+    .filter((icon) => ["none", "normal"].includes(getComputedStyle(icon, "::before").content))
+    .map((icon) => icon.className),
   images: [...document.querySelectorAll("img")]
     .map((img) => [img.getAttribute("src"), img.getAttribute("alt"), Boolean(img.closest("main"))]),
 })"""
 
 
 def figures(page):
-    """Every figure has a text that says what it shows; an image beside the content may be bare."""
+    """Figures have a text that says what they show, icons a drawing; ornament may be bare."""
     found = page.evaluate(FIGURES)
     faults = [f"A drawing without role and label: {start}" for start in found["bare"]]
+    faults += [f"An icon without its drawing: {name}" for name in found["icons"]]
     for label in found["labels"]:
         if len(label.strip()) < MIN_ALT_LENGTH:
             faults.append(f"The label of a drawing says too little: {label!r}.")

@@ -1,4 +1,8 @@
-"""The built site, served on this machine and opened in one browser per test process."""
+"""The built site, served on this machine and opened in one browser per test process.
+
+The site is the one that `make test` has built from the outputs that passed; `DLCOURSE_SITE=folder`
+names another one.
+"""
 
 import contextlib
 import os

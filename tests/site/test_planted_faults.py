@@ -120,6 +120,7 @@ def test_a_fault_in_the_files_is_found(right, wrong, fault, write_site):
         ("A dot in the middle of a square.", "dot", "says too little"),
         ("A circle with a radius of four.", "", "label of a drawing says too little"),
         ('role="img" ', "", "A drawing without role"),
+        ("<h1>", '<i class="fa-solid fa-planted"></i><h1>', "An icon without its drawing"),
     ],
 )
 def test_a_fault_in_the_page_is_found(right, wrong, fault, write_site, open_page):
