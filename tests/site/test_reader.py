@@ -76,6 +76,19 @@ def test_folded_blocks_open_without_scripts(stem, site, open_page):
 
 
 @pytest.mark.parametrize("stem", CHAPTERS)
+def test_the_keyboard_scrolls_what_is_too_wide_in_an_opened_block(stem, site, open_page):
+    page = open_page(width=390)
+    page.goto((site / f"book/{stem}.html").as_uri(), wait_until="load")
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
+    page.wait_for_timeout(500)  # the theme waits until the size has settled
+    stops = page.evaluate(
+        """() => [...document.querySelectorAll(".folded :is(pre, .katex-display)")]
+          .filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.tabIndex)"""
+    )
+    assert set(stops) == {0}
+
+
+@pytest.mark.parametrize("stem", CHAPTERS)
 def test_the_chapter_can_be_downloaded(stem, site, open_page):
     page = open_page()
     page.goto((site / f"book/{stem}.html").as_uri())
