@@ -53,6 +53,8 @@ class Chapters(Directive):
     """Table of the chapters: title, question, what it costs."""
 
     def run(self):
+        for path in BOOK.glob("*.ipynb"):
+            self.state.document.settings.env.note_dependency(str(path))
         rows = ["| chapter | question | to read | to run |", "|---|---|---|---|"]
         for stem, notebook in notebooks().items():
             title = notebook.cells[0].source
