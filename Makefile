@@ -21,7 +21,7 @@ help:
 	@echo "make test         check everything"
 	@echo "make lab          open the chapters in JupyterLab"
 	@echo "make portability  run the chapters as other processors would"
-	@echo "make bench        print ratios against peers"
+	@echo "make bench        print ratios against peers, and Lighthouse of the site"
 	@echo "make lock         resolve the lock anew"
 	@echo "make clean        remove what was built; .venv stays"
 
@@ -63,7 +63,7 @@ lab: environment
 	@$(BIN)/jupyter trust book/*.ipynb  # or JupyterLab hides stored figures until they are run again
 	$(BIN)/jupyter lab --notebook-dir book --port $(PORT)
 
-bench: environment
+bench: book
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 lock: environment

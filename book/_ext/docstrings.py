@@ -24,6 +24,12 @@ def process_docstring(app, what, name, obj, options, lines):
         lines[:] = [linked(line) for line in lines]
 
 
+def skip_member(app, what, name, obj, skip, options):
+    """Leave out the fields of a named tuple: the record's own docstring says what they are."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", skip_member)
     app.connect("autodoc-process-docstring", process_docstring)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
