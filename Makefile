@@ -6,6 +6,7 @@ BIN := .venv/bin
 JOBS := $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 CHECKED ?= book tests dlcourse
 EXECUTED := $(CURDIR)/_build/executed
+READ := _build/.doctrees
 BUILD := jupyter-book build . -W -n --keep-going --quiet
 
 # Small networks run tens of times slower on two threads than on one, and sums differ.
@@ -30,7 +31,10 @@ environment:
 
 book: environment
 	@$(BIN)/python tools/chapters.py
-	@$(BIN)/$(BUILD)
+	@# Sphinx forgets a page's warnings once it has read the page, and does not see a change in the
+	@# book's own extensions. After a failure or such a change every page is read anew.
+	@test -z "$$(find book/_ext book/_templates -newer $(READ)/environment.pickle 2>&1)" || rm -rf $(READ)
+	@$(BIN)/$(BUILD) || { rm -rf $(READ); exit 1; }
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 test: environment
@@ -51,7 +55,8 @@ run:
 		-n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 tested-site:
-	DLCOURSE_EXECUTED=$(EXECUTED) $(BIN)/$(BUILD) --all --path-output _build/tested
+	rm -rf _build/tested
+	DLCOURSE_EXECUTED=$(EXECUTED) $(BIN)/$(BUILD) --path-output _build/tested
 
 pages:
 	$(BIN)/pytest tests/site -n $(JOBS)
