@@ -32,18 +32,12 @@ def facts():
     """Counts over all chapters, as the pages call them."""
     cells = [cell for notebook in notebooks().values() for cell in notebook.cells]
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    shown = [str(output.get("data", {}).get("text/html", "")) for output in outputs]
-    tests = "\n".join(path.read_text() for path in (BOOK.parent / "tests").rglob("test_*.py"))
     costs = [map(int, match) for match in COST.findall(prose)]
     minutes, seconds = (sum(column) for column in zip(*costs, strict=True)) if costs else (0, 0)
     return {
-        "n_chapters": len(notebooks()),
         "n_cells": sum(cell.cell_type == "code" for cell in cells),
         "n_equations": len(EQUATION.findall(prose)),
         "n_exercises": len(EXERCISE.findall(prose)),
-        "n_figures": sum("dl-figure" in html for html in shown),
-        "n_tests": len(re.findall(r"^def test_", tests, re.MULTILINE)),
         "reading_hours": f"{minutes / 60:.1f}",
         "run_seconds": seconds,
     }
