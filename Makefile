@@ -49,7 +49,7 @@ lint:
 	$(BIN)/lint-imports
 
 run:
-	rm -rf $(EXECUTED)
+	rm -rf $(EXECUTED) _build/ledger.json
 	$(BIN)/pytest $(CHECKED) --ignore tests/site --doctest-modules \
 		--nbval --nbval-current-env --nbval-cell-timeout 300 \
 		-n $(JOBS) --dist loadfile --no-loadscope-reorder

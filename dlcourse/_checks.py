@@ -55,6 +55,15 @@ def positive(value, name):
         raise ValueError(f"`{name}` must be a positive number, got {value!r}.")
 
 
+def curvatures(m, M):
+    """Raise unless 0 < m <= M."""
+    if not 0 < m <= M:
+        raise ValueError(
+            f"`m` and `M` must satisfy 0 < m <= M, got m={m!r} and M={M!r}. "
+            "m is the smallest curvature, M the largest."
+        )
+
+
 def zeros_and_ones(y):
     """Raise unless every entry of `y` is 0 or 1."""
     is_other = (y != 0) & (y != 1)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtr, ndtri
 
 from dlcourse import _checks
 
@@ -67,6 +68,25 @@ def linear_model(
     return LinearData(X, X @ beta + noise_sd * rng.normal(size=n), beta, noise_sd)
 
 
+def decoy(n: int, rng) -> LinearData:
+    r"""Four features make y; a fifth, nearly their sum, explains more than each and is not needed.
+
+    .. math:: y = x_1 + x_2 + x_3 + x_4 + 0.3 \, u, \qquad
+              x_5 = x_1 + x_2 + x_3 + x_4 + 0.8 \, v
+
+    Forward stepwise selection takes the decoy first and keeps it; the best four features are the
+    first four. Three more have nothing to do with y. There is no intercept.
+
+    >>> decoy(200, np.random.default_rng(0))
+    200 observations of a linear model with 8 coefficients
+    true beta = [1. 1. 1. 1. 0. 0. 0. 0.], noise sd = 0.3
+    """
+    beta = np.repeat([1.0, 0.0], 4)
+    X = rng.normal(size=(n, 8))
+    X[:, 4] = X @ beta + 0.8 * rng.normal(size=n)
+    return LinearData(X, X @ beta + 0.3 * rng.normal(size=n), beta, 0.3)
+
+
 def design_with_singular_values(
     n: int, singular_values: Float[Array, " p"], rng
 ) -> Float[Array, "n p"]:
@@ -106,6 +126,62 @@ def sales_response(n: int, noise_sd: float, rng) -> CurveData:
     """
     x = rng.uniform(-1, 1, size=n)
     return CurveData(x, s_curve(x) + noise_sd * rng.normal(size=n), s_curve, noise_sd)
+
+
+class Lognormal(NamedTuple):
+    r"""Demand whose logarithm is normal around a line in the feature x.
+
+    .. math:: \log Y = a + b x + s u, \qquad u \sim N(0, 1)
+
+    Skewed to the right: the mean lies above the median. Book: eq. `eq-erm-demand`.
+    """
+
+    intercept: float
+    slope: float
+    log_sd: float
+
+    def mean(self, x):
+        """Mean demand at x."""
+        return np.exp(self.intercept + self.slope * x + self.log_sd**2 / 2)
+
+    def quantile(self, x, level):
+        """The demand at x that is not exceeded with probability `level`.
+
+        >>> Lognormal(0.0, 1.0, 0.5).quantile(np.array([0.0]), level=0.5)
+        array([1.])
+        """
+        return np.exp(self.intercept + self.slope * x + self.log_sd * ndtri(level))
+
+    def exceeds(self, x, level):
+        """Probability that demand at x is larger than `level`."""
+        return ndtr((self.intercept + self.slope * x - np.log(level)) / self.log_sd)
+
+    def expected_shortfall(self, x, order):
+        """Mean of what is asked for and not there, E max(Y - order, 0), for orders above zero."""
+        d = (self.intercept + self.slope * x - np.log(order)) / self.log_sd
+        return self.mean(x) * ndtr(d + self.log_sd) - order * ndtr(d)
+
+
+class DemandData(NamedTuple):
+    """Demand of n days, a feature known the day before, and the law that made them."""
+
+    x: Float[Array, " n"]
+    y: Float[Array, " n"]
+    truth: Lognormal
+
+    def __repr__(self):
+        return f"{len(self.x)} days of demand, log sd = {self.truth.log_sd:g}"
+
+
+def skewed_demand(n: int, truth: Lognormal, rng) -> DemandData:
+    """Draw `n` days whose feature is uniform on [-1, 1].
+
+    >>> skewed_demand(100, Lognormal(4.0, 1.0, 0.5), np.random.default_rng(0))
+    100 days of demand, log sd = 0.5
+    """
+    x = rng.uniform(-1, 1, size=n)
+    y = np.exp(truth.intercept + truth.slope * x + truth.log_sd * rng.normal(size=n))
+    return DemandData(x, y, truth)
 
 
 def _short(values):

@@ -114,7 +114,7 @@ class LogisticLoss:
 
     `y` holds 0 and 1; `lam` is one number, or one a coefficient: 0 for an intercept. Computed from
     the share of the wrong class, so that neither large scores nor sure predictions lose digits.
-    Reference: Cox (1958).
+    Reference: Cox (1958). Book: eq. `eq-logistic-loss`.
 
     >>> value, gradient = LogisticLoss(np.eye(2), np.array([1.0, 0.0]))(np.zeros(2))
     >>> round(float(value), 4), gradient
@@ -151,7 +151,7 @@ class SoftmaxLoss:
     `labels` holds the classes 0, ..., m - 1. The point is the matrix of the :math:`\theta_k` (m, p)
     laid out as one vector, class after class, so that every optimizer takes it.
     Adding one vector to every :math:`\theta_k` changes no probability, so without a penalty the
-    minimizers are a family.
+    minimizers are a family. Book: eq. `eq-softmax-loss`.
 
     >>> value, gradient = SoftmaxLoss(np.ones((3, 1)), np.array([0, 1, 2]))(np.zeros(3))
     >>> round(float(value), 4), gradient.round(12) + 0.0
@@ -186,6 +186,8 @@ def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]
     r"""Probability of class 1 at the score z, without overflow.
 
     .. math:: \sigma(z) = \frac{1}{1 + e^{-z}}
+
+    Book: eq. `eq-logistic-probability`.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])

@@ -1,6 +1,12 @@
 import numpy as np
 import pytest
 
+from tests.ledger import Ledger
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Ledger(config.rootpath), "ledger")
+
 
 @pytest.fixture
 def rng():

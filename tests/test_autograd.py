@@ -341,6 +341,20 @@ def test_a_tensor_shows_its_numbers_and_whether_it_is_constant():
     assert repr(ag.Tensor([1.0, 2.5]) > 2) == "Tensor([False,  True], constant)"
 
 
+def test_comparisons_make_masks():
+    x = ag.Tensor([0.0, 1.0, 2.0])
+    for mask, expected in (
+        (x == 1.0, [False, True, False]),
+        (x != 1.0, [True, False, True]),
+        (x <= 1.0, [True, True, False]),
+        (x < 1.0, [True, False, False]),
+        (x >= 1.0, [False, True, True]),
+        (x > 1.0, [False, False, True]),
+    ):
+        np.testing.assert_array_equal(mask.data, expected)
+    assert len({x, x * 1.0}) == 2  # in a set a tensor is itself, whatever its numbers
+
+
 # Second derivatives
 
 
@@ -482,6 +496,8 @@ def test_changing_a_tensor_in_place_is_refused():
     for tensor in (x, y, y[1:], y.reshape(2, 1)):
         with pytest.raises(ValueError, match="read-only"):
             tensor.data[0] = 5.0
+        with pytest.raises(ValueError, match="read-only"):
+            np.add(tensor.data, 1.0, out=tensor.data)
     y.sum().backward()
     np.testing.assert_array_equal(x.grad, [2.0, 4.0])
 

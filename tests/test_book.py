@@ -1,16 +1,15 @@
 """The form of the chapters: what each notebook must have, whatever it teaches."""
 
-import ast
 import asyncio
 import math
 import re
-import statistics
 from pathlib import Path
 
 import bs4
 import pytest
 import yaml
 
+from dlcourse.tables import Table
 from tools import chapters
 
 INSTALL = """\
@@ -26,7 +25,14 @@ if importlib.util.find_spec("dlcourse") is None:
             "Run `pip install dlcourse[torch]` in a terminal, then restart the kernel."
         )"""
 NOTEBOOKS = {path.stem: chapters.read(path) for path in sorted(chapters.BOOK.glob("*.ipynb"))}
-every_chapter = pytest.mark.parametrize("notebook", NOTEBOOKS.values(), ids=NOTEBOOKS)
+*PARTS, BACK_MATTER = (
+    [Path(entry["file"]).name for entry in part["chapters"]]
+    for part in yaml.safe_load((chapters.ROOT / "_toc.yml").read_text())["parts"]
+)
+# A notebook of the back matter shows results; it has no question, exercises and goals.
+CHAPTERS = {stem: notebook for stem, notebook in NOTEBOOKS.items() if stem not in BACK_MATTER}
+every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS.values(), ids=NOTEBOOKS)
+every_chapter = pytest.mark.parametrize("notebook", CHAPTERS.values(), ids=CHAPTERS)
 
 
 def code_cells(notebook):
@@ -43,35 +49,47 @@ def html_outputs(notebook):
 
 
 def test_the_table_of_contents_lists_every_chapter():
-    contents = yaml.safe_load((chapters.ROOT / "_toc.yml").read_text())
-    listed = {Path(entry["file"]).name for part in contents["parts"] for entry in part["chapters"]}
     assert NOTEBOOKS
-    assert set(NOTEBOOKS) <= listed
+    assert set(CHAPTERS) <= {stem for part in PARTS for stem in part}
 
 
-@every_chapter
+@every_notebook
 def test_stored_outputs_are_current(notebook):
     assert not chapters.is_stale(notebook), "outputs are stale. Refresh them: make book"
 
 
-@every_chapter
+def thinness(notebook):
+    """Number of code cells, their median length (of two in the middle the longer), the longest."""
+    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
+    return len(lengths), lengths[len(lengths) // 2], lengths[-1]
+
+
+@every_notebook
 def test_code_stays_thin(notebook):
-    lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
-    median = statistics.median(lengths[1:])  # the first cell is the same in every chapter
-    print(f"{len(lengths)} cells, median {median}, longest {max(lengths)}")
-    assert len(lengths) <= 20
+    n_cells, median, longest = thinness(notebook)
+    assert n_cells <= 20
     assert median <= 6
-    assert max(lengths) <= 20
+    assert longest <= 20
 
 
-@every_chapter
-def test_the_first_code_cell_installs_the_package_where_it_is_missing(notebook):
-    first = code_cells(notebook)[0]
-    assert first.source == INSTALL
+def test_a_table_says_how_thin_the_code_is():
+    """`pytest tests/test_book.py -k table -s` prints it."""
+    rows = [thinness(notebook) for notebook in NOTEBOOKS.values()]
+    cells, medians, longest = zip(*rows, strict=True)
+    columns = {"chapter": list(NOTEBOOKS), "cells": cells, "median": medians, "longest": longest}
+    print(Table(columns))
+    assert max(cells) <= 20
+
+
+@pytest.mark.parametrize("stem", NOTEBOOKS)
+def test_the_first_code_cell_installs_the_package_where_it_is_missing(stem):
+    first = code_cells(NOTEBOOKS[stem])[0]
+    extra = "torch" if stem in CHAPTERS else stem  # a page of results asks for its own tools
+    assert first.source == INSTALL.replace("dlcourse[torch]", f"dlcourse[{extra}]")
     assert first.metadata.tags == ["remove-cell"]
 
 
-@every_chapter
+@every_notebook
 def test_a_reader_finds_parameters_to_change(notebook):
     tagged = [
         cell for cell in code_cells(notebook) if "parameters" in cell.metadata.get("tags", [])
@@ -89,39 +107,6 @@ def test_the_title_says_what_it_is_about_and_what_it_costs(notebook):
 
 
 @every_chapter
-def test_every_displayed_equation_has_a_label_of_its_own(notebook):
-    displays = re.findall(r"\$\$.+?\$\$(?: \((eq-[a-z0-9-]+)\))?", prose(notebook), re.DOTALL)
-    assert displays
-    assert "" not in displays, "a displayed equation has no label: write $$ ... $$ (eq-name)"
-    assert len(set(displays)) == len(displays)
-    assert r"\begin{align" not in re.sub(r"\$\$.+?\$\$", "", prose(notebook), flags=re.DOTALL)
-
-
-def proved_labels():
-    """What the tests say that they prove, by their markers."""
-    for path in Path(__file__).parent.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.proves":
-                yield from (argument.value for argument in node.args)
-
-
-def stated_labels(notebook):
-    """Labels of displayed equations, theorems, lemmas, definitions and algorithms."""
-    blocks = re.findall(r":label: ((?:thm|lem|def|alg)-[a-z0-9-]+)", prose(notebook))
-    return {*re.findall(r"\$\$ \((eq-[a-z0-9-]+)\)", prose(notebook)), *blocks}
-
-
-@every_chapter
-def test_every_equation_and_theorem_is_proved_by_a_test(notebook):
-    assert stated_labels(notebook) - set(proved_labels()) == set()
-
-
-def test_no_test_proves_what_the_book_does_not_state():
-    stated = set().union(*map(stated_labels, NOTEBOOKS.values()))
-    assert set(proved_labels()) - stated == set()
-
-
-@every_chapter
 def test_every_exercise_has_a_solution_and_every_proof_is_folded(notebook):
     text = prose(notebook)
     exercises = re.findall(
@@ -136,7 +121,7 @@ def test_every_exercise_has_a_solution_and_every_proof_is_folded(notebook):
         assert ":class: dropdown" in block  # fmt: skip
 
 
-@every_chapter
+@every_notebook
 def test_every_figure_has_a_text_alternative(notebook):
     for page in html_outputs(notebook):
         soup = bs4.BeautifulSoup(page, "html.parser")
@@ -147,7 +132,7 @@ def test_every_figure_has_a_text_alternative(notebook):
             )
 
 
-@every_chapter
+@every_notebook
 def test_directives_are_fenced_with_colons(notebook):
     assert "```{" not in prose(notebook), (
         "use :::{name}: JupyterLab and Colab typeset what is in it"

@@ -163,6 +163,72 @@ def test_a_branch_on_data_is_refused_with_the_cure():
     assert branching(np.zeros(2)).data[0] == 1  # the failed capture is closed again
 
 
+READS = {
+    "a comparison": lambda x: x > 1,
+    "a number": lambda x: x[0],
+    "a loop": list,
+    "a copy by index": lambda x: x[[0, 1]],
+    "a copy by mask": lambda x: x[np.array([True, False, True])],
+    "a copy": lambda x: x.copy(),
+    "a method": lambda x: x.sum(),
+    "a ufunc": np.isnan,
+    "a function": np.linalg.norm,
+    "a product": lambda x: np.dot(x, x),
+    "one item": lambda x: x[:1].item(),
+    "a float": lambda x: float(x[:1].reshape(())),
+    "a truth": lambda x: bool(x[:1]),
+    "the place of the largest": lambda x: x.argmax(),
+    "a list": lambda x: x.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_looking_at_captured_numbers_is_refused_until_the_capture_is_closed(name):
+    read, first = READS[name], np.array([1.0, 2.0, 3.0])
+    for f in (lambda x: read(x), lambda x: read(ag.exp(x).data)):
+        with pytest.raises(ValueError, match="nor compute past the engine.*after the capture"):
+            ag.Captured(f)(first)
+    result = ag.Captured(lambda x: (ag.Tensor(x) * 1.0).data)(first)
+    np.testing.assert_array_equal(read(result), read(first))
+    assert not isinstance(read(result), ag.capture.Recorded)
+
+
+def test_the_guard_shows_numbers_and_gives_views():
+    def f(x):
+        y = ag.exp(x)
+        assert repr(y.data) == "array([1., 1.])"
+        assert str(y.data) == "[1. 1.]"
+        assert repr(y) == "Tensor([1., 1.], constant)"
+        assert np.asarray(y.data).sum() == 2  # the way past the guard, once
+        return y.data[1:]
+
+    captured = ag.Captured(f)
+    captured(np.zeros(2))
+    np.testing.assert_allclose(captured(np.log([2.0, 3.0])), [3.0])
+
+
+def test_writing_into_a_captured_array_is_refused_until_the_capture_is_closed():
+    def assign(x):
+        x[0] = 1.0
+
+    def add(x):
+        x += 1.0
+
+    for write, cure in ((assign, "cannot be written into.*`launch"), (add, "past the engine")):
+        with pytest.raises(ValueError, match=cure):
+            ag.Captured(lambda x, write=write: write(ag.exp(x).data))(np.zeros(2))
+    result = ag.Captured(lambda x: ag.exp(x).data)(np.zeros(2))
+    result[0] = 5.0
+    result += 1.0
+    np.testing.assert_array_equal(result, [6.0, 2.0])
+
+
+def test_an_entry_picked_by_its_number_is_replayed():
+    captured = ag.Captured(lambda x: (ag.Tensor(x)[0] + ag.exp(x)[1, ...]).data)
+    captured(np.array([1.0, 0.0]))
+    assert captured(np.array([2.0, np.log(3.0)])) == pytest.approx(5.0)
+
+
 def test_captures_do_not_nest():
     inner = ag.Captured(lambda x: ag.exp(x).data)
     with pytest.raises(ValueError, match="do not nest"):

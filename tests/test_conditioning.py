@@ -8,7 +8,7 @@ from dlcourse.linear.conditioning import in_single, storage_errors
 from dlcourse.linear.least_squares import by_cholesky, by_normal_equations, by_qr, minimum_norm
 
 
-@pytest.mark.proves("eq-condition-number", "eq-squared-condition")
+@pytest.mark.proves("eq-condition-number", "eq-squared-condition", by="truth")
 @pytest.mark.parametrize("kappa", [1.0, 10.0, 1e4])
 def test_the_condition_number_of_the_gram_matrix_is_the_square(rng, kappa):
     X = design_with_singular_values(20, np.geomspace(1.0, 1 / kappa, 4), rng)
@@ -16,7 +16,7 @@ def test_the_condition_number_of_the_gram_matrix_is_the_square(rng, kappa):
     assert np.linalg.cond(X.T @ X) == pytest.approx(kappa**2, rel=1e-4)
 
 
-@pytest.mark.proves("eq-condition-number")
+@pytest.mark.proves("eq-condition-number", by="worst case")
 def test_an_error_in_the_data_grows_by_at_most_the_condition_number(rng):
     X = design_with_singular_values(20, np.geomspace(1.0, 1e-3, 4), rng)
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
@@ -34,7 +34,7 @@ def test_an_error_in_the_data_grows_by_at_most_the_condition_number(rng):
     assert np.linalg.norm(moved) / np.linalg.norm(by_qr(X, y).beta) == pytest.approx(1e3)
 
 
-@pytest.mark.proves("eq-squared-condition")
+@pytest.mark.proves("eq-squared-condition", by="truth")
 def test_storing_the_gram_matrix_loses_digits_twice_as_fast(rng):
     kappa = np.geomspace(100, 3e3, 8)
     errors = storage_errors(kappa, rng, n_draws=60)

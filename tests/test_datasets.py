@@ -7,13 +7,13 @@ from dlcourse import datasets
 BETA = np.array([1.0, -2.0, 0.5])
 
 
-@pytest.mark.proves("eq-linear-model")
+@pytest.mark.proves("eq-linear-model", by="independent")
 def test_without_noise_the_outcome_is_x_beta(rng):
     data = datasets.linear_model(20, BETA, noise_sd=0.0, rng=rng)
     np.testing.assert_allclose(data.y, [row @ BETA for row in data.X], rtol=1e-14)
 
 
-@pytest.mark.proves("eq-linear-model")
+@pytest.mark.proves("eq-linear-model", by="truth")
 def test_errors_are_normal_with_the_stated_sd_and_unrelated_to_the_features(rng):
     data = datasets.linear_model(20_000, BETA, noise_sd=3.0, rng=rng)
     errors = (data.y - data.X @ data.beta) / data.noise_sd
@@ -52,7 +52,7 @@ def test_more_singular_values_than_rows_are_refused(rng):
         datasets.design_with_singular_values(2, np.ones(3), rng)
 
 
-@pytest.mark.proves("eq-s-curve")
+@pytest.mark.proves("eq-s-curve", by="independent")
 def test_the_s_curve_is_a_logistic_function_with_slope_6_at_0_point_2():
     x = np.linspace(-1, 1, 101)
     np.testing.assert_allclose(datasets.s_curve(x), special.expit(6 * (x - 0.2)), rtol=1e-13)
@@ -67,12 +67,23 @@ def test_sales_scatter_around_their_curve(rng):
     assert stats.kstest(data.x, "uniform", args=(-1, 2)).pvalue > 0.01
 
 
+def test_the_decoy_explains_most_and_is_not_in_the_truth(rng):
+    X, y, beta, noise_sd = datasets.decoy(20_000, rng)
+    correlations = [np.corrcoef(x, y)[0, 1] for x in X.T]
+    assert np.argmax(correlations) == 4
+    assert correlations[4] == pytest.approx(4 / np.sqrt(4.09 * 4.64), abs=0.02)
+    found = np.linalg.lstsq(X, y, rcond=None)[0]
+    np.testing.assert_allclose(found, beta, atol=5 * noise_sd / 0.8 / np.sqrt(20_000))
+    assert stats.kstest((y - X @ beta) / noise_sd, "norm").pvalue > 0.01
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda rng: datasets.linear_model(10, BETA, 1.0, rng).y,
         lambda rng: datasets.design_with_singular_values(5, np.ones(2), rng),
         lambda rng: datasets.sales_response(10, 0.3, rng).y,
+        lambda rng: datasets.decoy(10, rng).y,
     ],
 )
 def test_the_generator_alone_decides_what_is_drawn(draw):

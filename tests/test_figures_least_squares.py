@@ -13,7 +13,7 @@ def errors(rng):
     return three_errors.measure(datasets.sales_response(256, 0.3, rng), degree=3, n_steps=80)
 
 
-@pytest.mark.proves("eq-orthogonality", "eq-pythagoras")
+@pytest.mark.proves("eq-orthogonality", "eq-pythagoras", by="independent")
 def test_the_drawn_residual_stands_on_the_drawn_plane():
     figure = figures.projection()
     y, fitted, residual = (figure.data[name] for name in ("y", "fitted", "residual"))
@@ -31,6 +31,18 @@ def test_three_curves_are_drawn_as_measured(errors):
     assert steps[0] == 1
     assert steps[-1] == 80
     assert ", ".join(f"{part:.3f}" for part in errors.parts()[:2]) in figure.caption
+
+
+def test_each_error_falls_along_its_own_axis_and_stays_along_the_others(errors, rng):
+    drawn = figures.three_errors(errors).data
+    assert (np.diff(drawn["approximation"]) < 1e-12).all()
+    assert drawn["estimation"][-1] < drawn["estimation"][0]
+    assert (np.diff(drawn["powers gaps"]) < 1e-12).all()
+    more = datasets.sales_response(1_024, 0.3, rng)
+    other = figures.three_errors(three_errors.measure(more, degree=3, n_steps=200)).data
+    np.testing.assert_array_equal(other["approximation"], drawn["approximation"])
+    again = figures.three_errors(three_errors.measure(more, degree=3, n_steps=10)).data
+    np.testing.assert_array_equal(other["estimation"], again["estimation"])
 
 
 def test_no_line_goes_on_below_the_floor(errors):

@@ -206,3 +206,9 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone():
 def test_a_figure_without_its_texts_is_refused(caption, alt):
     with pytest.raises(ValueError, match="`alt`"):
         drawn(caption=caption, alt=alt)
+
+
+@pytest.mark.parametrize("data", [{}, {"x": [1.0], "y": []}])
+def test_a_figure_without_the_data_that_it_draws_is_refused(data):
+    with pytest.raises(ValueError, match="hold its caption to"):
+        Figure(canvas()[0], data, caption="What to see.", alt="What is drawn.")

@@ -67,7 +67,7 @@ def test_the_point_is_left_as_it_was(rng):
     np.testing.assert_array_equal(x, before)
 
 
-@pytest.mark.proves("eq-directional-difference")
+@pytest.mark.proves("eq-directional-difference", by="derivative")
 def test_central_differences_miss_a_slope_by_h_squared(rng, monkeypatch):
     x, direction = rng.normal(size=3), np.array([0.6, 0.0, 0.8])
     slope = logistic(x)[1] @ direction

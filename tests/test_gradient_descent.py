@@ -15,13 +15,32 @@ from dlcourse.optim import (
     GradientDescent,
     minimize,
 )
-from dlcourse.optim.examples import AbsoluteValue, DoubleWell, Huber, LogCosh, Quartic
+from dlcourse.optim.examples import (
+    AbsoluteValue,
+    DoubleWell,
+    Huber,
+    KinkedBowl,
+    LessardBowl,
+    LogCosh,
+    Quartic,
+    Slope,
+    SlowSlope,
+    Washboard,
+    Waves,
+)
 
 EXAMPLES = {
     "absolute value": AbsoluteValue(),
     "quartic": Quartic(),
     "double well": DoubleWell(tilt=0.3),
     "huber": Huber(delta=0.7, L=2.0),
+    "ridged huber": Huber(delta=0.7, L=2.0, m=0.3),
+    "kinked bowl": KinkedBowl(m=0.3),
+    "waves": Waves(np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), m=0.2),
+    "washboard": Washboard(slope=0.7, L=1.3),
+    "lessard bowl": LessardBowl(),
+    "slope": Slope(),
+    "slow slope": SlowSlope(),
     "log cosh": LogCosh(np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), np.ones(2), m=0.2),
 }
 
@@ -86,7 +105,7 @@ def test_log_cosh_does_not_overflow():
 # (b) Do a trusted library and an independent path agree?
 
 
-@pytest.mark.proves("eq-gd-step")
+@pytest.mark.proves("eq-gd-step", by="independent")
 def test_path_equals_torch_sgd_to_rounding(rng):
     bowl, _, _ = random_bowl(rng)
     A, center = torch.from_numpy(bowl.A), torch.from_numpy(bowl.center)
@@ -96,7 +115,7 @@ def test_path_equals_torch_sgd_to_rounding(rng):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13)
 
 
-@pytest.mark.proves("eq-gd-step")
+@pytest.mark.proves("eq-gd-step", by="independent")
 def test_path_on_a_non_convex_function_equals_torch_sgd(rng):
     x0 = rng.uniform(-1.5, 1.5, size=(20, 2))
 
@@ -107,7 +126,7 @@ def test_path_on_a_non_convex_function_equals_torch_sgd(rng):
     np.testing.assert_allclose(ours, torch_path(well, x0, 0.1, 200), rtol=0, atol=1e-12)
 
 
-@pytest.mark.proves("alg-gradient-descent")
+@pytest.mark.proves("alg-gradient-descent", by="independent")
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
@@ -127,7 +146,7 @@ def test_the_loop_is_algorithm_1(seed, exponent, max_steps, t):
     np.testing.assert_allclose(run.x, x, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.proves("eq-gd-armijo")
+@pytest.mark.proves("eq-gd-armijo", by="independent")
 def test_backtracking_takes_the_first_step_of_its_sequence_that_passes(rng):
     f = EXAMPLES["log cosh"]
     x = rng.normal(size=(50, 2)) * 5
@@ -140,7 +159,7 @@ def test_backtracking_takes_the_first_step_of_its_sequence_that_passes(rng):
         np.testing.assert_allclose(found[i], t, rtol=1e-12)
 
 
-@pytest.mark.proves("eq-gd-exact-step")
+@pytest.mark.proves("eq-gd-exact-step", by="independent")
 def test_exact_line_search_finds_the_closed_form_of_a_quadratic(rng):
     bowl, _, _ = random_bowl(rng)
     x = rng.normal(size=(30, 4)) * 10
@@ -151,7 +170,7 @@ def test_exact_line_search_finds_the_closed_form_of_a_quadratic(rng):
         np.testing.assert_allclose(found, closed, rtol=1e-9)
 
 
-@pytest.mark.proves("eq-gd-exact-step")
+@pytest.mark.proves("eq-gd-exact-step", by="symbolic")
 def test_exact_step_minimizes_along_the_ray_symbolically():
     t, gg, gAg = sympy.symbols("t gg gAg", positive=True)
     along = -t * gg + t**2 * gAg / 2
@@ -176,7 +195,7 @@ def test_exact_line_search_is_right_off_quadratics(rng):
 # (c) Do we recover a known truth?
 
 
-@pytest.mark.proves("eq-gd-modes")
+@pytest.mark.proves("eq-gd-modes", by="independent")
 def test_path_on_a_bowl_equals_its_eigen_decomposition(rng):
     bowl, axes, spectrum = random_bowl(rng)
     x0, k = rng.normal(size=4), np.arange(101)
@@ -187,7 +206,7 @@ def test_path_on_a_bowl_equals_its_eigen_decomposition(rng):
         np.testing.assert_allclose((points - bowl.center) @ axes, closed, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.proves("eq-gd-modes")
+@pytest.mark.proves("eq-gd-modes", by="worst case")
 @pytest.mark.parametrize(("relative_step", "converges"), [(1.99, True), (2.01, False)])
 def test_the_limit_of_the_step_is_two_over_the_largest_curvature(relative_step, converges, rng):
     bowl, _, spectrum = random_bowl(rng)
@@ -206,7 +225,7 @@ def test_line_searches_reach_the_minimizer_of_a_regression(rule, rng):
     np.testing.assert_allclose(run.x, np.linalg.lstsq(X, y, rcond=None)[0], atol=1e-9)
 
 
-@pytest.mark.proves("eq-gd-stationary")
+@pytest.mark.proves("eq-gd-stationary", by="truth")
 def test_points_of_rest_are_the_stationary_points_and_only_those(rng):
     well = DoubleWell()
     u = sympy.symbols("u", real=True)

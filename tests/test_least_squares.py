@@ -58,7 +58,7 @@ def diabetes():
 
 
 @every_solver
-@pytest.mark.proves("eq-normal-equations", "eq-orthogonality")
+@pytest.mark.proves("eq-normal-equations", "eq-orthogonality", by="instances")
 def test_the_residual_is_orthogonal_to_every_column(solve, rng):
     X, y = problem(rng)
     residual = y - X @ solve(X, y).beta
@@ -67,7 +67,9 @@ def test_the_residual_is_orthogonal_to_every_column(solve, rng):
 
 @settings(deadline=None, derandomize=True)
 @random_problems
-@pytest.mark.proves("thm-normal-equations", "eq-normal-equations", "eq-minimum-norm")
+@pytest.mark.proves(
+    "thm-normal-equations", "eq-normal-equations", "eq-minimum-norm", by="instances"
+)
 def test_the_theorem_holds_at_every_rank(seed, n, p, lost):
     rng, X, y, rank = problem_of_rank(seed, n, p, lost)
     S, shortest = SumOfSquares(X, y), minimum_norm(X, y)
@@ -87,7 +89,7 @@ def test_the_theorem_holds_at_every_rank(seed, n, p, lost):
         np.testing.assert_allclose(blind, 0, atol=1e-8)
 
 
-@pytest.mark.proves("thm-normal-equations")
+@pytest.mark.proves("thm-normal-equations", by="instances")
 def test_what_does_not_solve_the_normal_equations_can_be_improved(rng):
     X, y = problem(rng)
     beta = by_qr(X, y).beta + 1e-3 * rng.normal(size=4)
@@ -95,7 +97,7 @@ def test_what_does_not_solve_the_normal_equations_can_be_improved(rng):
     assert SumOfSquares(X, y)(beta - 1e-4 * gradient)[0] < value
 
 
-@pytest.mark.proves("eq-normal-equations-expansion")
+@pytest.mark.proves("eq-normal-equations-expansion", by="independent")
 def test_the_expansion_of_the_sum_of_squares_is_an_identity(rng):
     X, y, beta, delta = (rng.integers(-9, 9, size) for size in ((7, 3), 7, 3, 3))
     left = ((y - X @ (beta + delta)) ** 2).sum()
@@ -103,7 +105,7 @@ def test_the_expansion_of_the_sum_of_squares_is_an_identity(rng):
     assert left == ((y - X @ beta) ** 2).sum() - 2 * slope + ((X @ delta) ** 2).sum()  # integers
 
 
-@pytest.mark.proves("eq-closed-form")
+@pytest.mark.proves("eq-closed-form", by="symbolic")
 @every_solver
 def test_solvers_reach_the_exact_fractions_of_the_closed_form(solve):
     X = sympy.Matrix([[1, 2], [1, 5], [1, 7], [1, 8]])
@@ -114,7 +116,7 @@ def test_solvers_reach_the_exact_fractions_of_the_closed_form(solve):
     np.testing.assert_allclose(found, [2 / 7, 5 / 14], rtol=1e-12)
 
 
-@pytest.mark.proves("eq-pythagoras")
+@pytest.mark.proves("eq-pythagoras", by="instances")
 @every_solver
 def test_squares_of_fit_and_residual_add_up(solve, rng):
     X, y = problem(rng)
@@ -150,7 +152,7 @@ def test_the_truth_comes_back_from_data_without_noise(solve, rng):
     np.testing.assert_allclose(solve(X, X @ beta).beta, beta, rtol=1e-11)
 
 
-@pytest.mark.proves("eq-cholesky")
+@pytest.mark.proves("eq-cholesky", by="independent")
 def test_cholesky_takes_the_steps_of_its_equation(rng):
     X, y = problem(rng)
     R = np.linalg.cholesky(X.T @ X).T
@@ -158,7 +160,7 @@ def test_cholesky_takes_the_steps_of_its_equation(rng):
     np.testing.assert_allclose(R.T @ (R @ by_cholesky(X, y).beta), X.T @ y, rtol=1e-10)
 
 
-@pytest.mark.proves("eq-qr", "eq-qr-split")
+@pytest.mark.proves("eq-qr", "eq-qr-split", by="independent")
 def test_the_triangle_of_qr_gives_the_sum_of_squares_at_every_beta(rng):
     X, y = problem(rng)
     Q, triangle = np.linalg.qr(np.column_stack([X, y]))
@@ -174,7 +176,7 @@ def test_the_triangle_of_qr_gives_the_sum_of_squares_at_every_beta(rng):
 
 @settings(deadline=None, derandomize=True)
 @random_problems
-@pytest.mark.proves("eq-minimum-norm")
+@pytest.mark.proves("eq-minimum-norm", by="independent")
 def test_minimum_norm_is_the_pseudo_inverse(seed, n, p, lost):
     _, X, y, _ = problem_of_rank(seed, n, p, lost)
     theirs = np.linalg.pinv(X) @ y
@@ -327,7 +329,7 @@ def test_a_comparison_says_which_solver_is_not_finished():
     assert verdicts == ["True"] * 4 + ["False"]
 
 
-@pytest.mark.proves("eq-gd-least-squares")
+@pytest.mark.proves("eq-gd-least-squares", by="independent")
 def test_a_step_of_gradient_descent_is_the_written_sum(rng):
     (X, y), beta = problem(rng), rng.normal(size=4)
     optimizer, (_, gradient) = GradientDescent(0.3), SquaredError(X, y)(beta)
@@ -347,7 +349,9 @@ def test_a_step_of_gradient_descent_is_the_written_sum(rng):
     lost=st.integers(0, 3),
     share=st.floats(0.05, 1.95),
 )
-@pytest.mark.proves("thm-gd-least-squares", "eq-gd-least-squares-rate", "eq-gd-least-squares-error")
+@pytest.mark.proves(
+    "thm-gd-least-squares", "eq-gd-least-squares-rate", "eq-gd-least-squares-error", by="instances"
+)
 def test_gradient_descent_obeys_its_theorem_at_every_rank(seed, n, p, lost, share):
     rng, X, y, rank = problem_of_rank(seed, n, p, lost)
     H, start = X.T @ X / n, rng.normal(size=p)
@@ -365,7 +369,7 @@ def test_gradient_descent_obeys_its_theorem_at_every_rank(seed, n, p, lost, shar
     assert (np.linalg.norm(errors, axis=1) <= bounds + 1e-9 * size).all()
 
 
-@pytest.mark.proves("thm-gd-least-squares")
+@pytest.mark.proves("thm-gd-least-squares", by="independent")
 def test_from_zero_gradient_descent_finds_the_shortest_solution(rng):
     X, y = rng.normal(size=(10, 25)), rng.normal(size=10)
     t = 1 / largest_curvature(X)
@@ -373,7 +377,7 @@ def test_from_zero_gradient_descent_finds_the_shortest_solution(rng):
     np.testing.assert_allclose(found, minimum_norm(X, y).beta, atol=1e-10)
 
 
-@pytest.mark.proves("eq-usable-steps", "eq-gd-least-squares-rate")
+@pytest.mark.proves("eq-usable-steps", "eq-gd-least-squares-rate", by="worst case")
 @pytest.mark.erratum("E03")
 @pytest.mark.parametrize(("share", "converges"), [(0.99, True), (1.01, False)])
 def test_the_usable_step_of_the_sum_is_2n_times_smaller(share, converges):
@@ -423,7 +427,7 @@ def test_the_gradient_check_passes_on_real_data(rng):
 # An exercise: partialling out
 
 
-@pytest.mark.proves("eq-partialling-out")
+@pytest.mark.proves("eq-partialling-out", by="independent")
 def test_residuals_on_residuals_give_the_coefficients_of_interest(rng):
     X, y = problem(rng, p=6)
     X1, X2 = X[:, :4], X[:, 4:]

@@ -25,7 +25,7 @@ every_loss = pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES)
 
 
 @every_loss
-@pytest.mark.proves("eq-ols-gradient")
+@pytest.mark.proves("eq-ols-gradient", by="derivative")
 def test_gradients_have_the_right_slope(make, rng):
     check_gradient(make(rng), rng.normal(size=3), rng)
 
@@ -41,7 +41,7 @@ def test_runs_do_not_mix(make, rng):
         np.testing.assert_allclose(gradients[index], gradient, rtol=1e-12)
 
 
-@pytest.mark.proves("eq-sum-of-squares", "eq-half-mean-squared-error")
+@pytest.mark.proves("eq-sum-of-squares", "eq-half-mean-squared-error", by="independent")
 def test_the_losses_are_the_written_sums(rng):
     (X, y), beta = data(rng), rng.normal(size=3)
     total = sum((y[i] - sum(X[i, j] * beta[j] for j in range(3))) ** 2 for i in range(12))
@@ -49,7 +49,9 @@ def test_the_losses_are_the_written_sums(rng):
     assert SquaredError(X, y)(beta)[0] == pytest.approx(total / (2 * 12), rel=1e-13)
 
 
-@pytest.mark.proves("eq-residual-derivative", "eq-gradient-coordinate", "eq-ols-gradient")
+@pytest.mark.proves(
+    "eq-residual-derivative", "eq-gradient-coordinate", "eq-ols-gradient", by="symbolic"
+)
 def test_sympy_derives_the_same_gradient(rng):
     n, p = 3, 2
     X = sympy.Matrix(n, p, lambda i, j: sympy.Symbol(f"x{i}{j}"))
@@ -64,7 +66,7 @@ def test_sympy_derives_the_same_gradient(rng):
         assert sympy.simplify(summed - (X.T * r / n)[j]) == 0
 
 
-@pytest.mark.proves("eq-ols-gradient", "eq-half-mean-squared-error")
+@pytest.mark.proves("eq-ols-gradient", "eq-half-mean-squared-error", by="independent")
 def test_torch_agrees_on_value_and_gradient(rng):
     (X, y), at = data(rng), rng.normal(size=3)
     beta = torch.tensor(at, requires_grad=True)

@@ -4,63 +4,24 @@ The little book has this repository's Makefile, extensions and checks, and one c
 """
 
 import asyncio
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 
+from tests.little_book import LittleBook
 from tools import chapters
 
-ROOT = Path(__file__).parents[1]
-SETTINGS = ["Makefile", "pyproject.toml", "_config.yml", "requirements.lock"]
-TOC = "format: jb-book\nroot: book/index\nparts:\n  - caption: Part\n    chapters:\n"
 CELLS = {
     "import": "from dlcourse.figures.style import Figure, canvas",
     "number": "total = 1 + 1\ntotal",
     "figure": (
         "drawing, ax = canvas(height=2)\n"
         "ax.plot([0, 1], [0, 1])\n"
-        'Figure(drawing, {}, "A line.", "A line that rises from the origin to the right.")'
+        'Figure(drawing, {"y": [0, 1]}, "A line.", "A line that rises from the origin.")'
     ),
 }
-
-
-class LittleBook:
-    """A repository in `root` that shares the environment of this one."""
-
-    def __init__(self, root):
-        self.root = root
-        for name in SETTINGS:
-            shutil.copy(ROOT / name, root)
-        for name in ("_ext", "_static", "_templates"):
-            shutil.copytree(ROOT / "book" / name, root / "book" / name)
-        shutil.copy(ROOT / "book" / "conftest.py", root / "book")
-        (root / "book" / "references.bib").touch()
-        (root / "tests").mkdir()
-        self.write("book/index.md", "# A little book")
-        self.write("_toc.yml", TOC)
-
-    def write(self, name, text):
-        (self.root / name).write_text(text + "\n")
-
-    def add_to_contents(self, *names):
-        with (self.root / "_toc.yml").open("a") as contents:
-            contents.writelines(f"      - file: book/{name}\n" for name in names)
-
-    def make(self, step, checked="book"):
-        """Run a step of `make test`; its exit code and all that it prints."""
-        tools = Path(sys.executable).parent
-        command = ["make", step, f"BIN={tools}", f"CHECKED={checked}", "JOBS=0"]
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MAKE"))}
-        run = subprocess.run(
-            command, cwd=self.root, env=inherited, capture_output=True, text=True, timeout=300
-        )
-        return run.returncode, run.stdout + run.stderr
 
 
 @pytest.fixture
@@ -120,6 +81,10 @@ def other_data_in_the_figure(cell):
     cell.source = cell.source.replace("[0, 1], [0, 1]", "[0, 1], [0.2, 1]")
 
 
+def figure_without_data(cell):
+    cell.source = cell.source.replace('{"y": [0, 1]}', "{}")
+
+
 def bitmap(cell):
     source = (
         "import io\n\nfrom IPython.display import Image\nfrom matplotlib.image import imsave\n\n"
@@ -146,6 +111,7 @@ FAULTS = [
     ("number", stripped_but_counted, "Unexpected output fields"),
     ("figure", other_figure, "Cell outputs differ"),
     ("figure", other_data_in_the_figure, "Cell outputs differ"),
+    ("figure", figure_without_data, "needs the `data` that it draws"),
     ("number", bitmap, "shows a bitmap"),
     ("number", not_compared, "asks not to be compared"),
     ("number", skipped, "asks not to be compared"),
@@ -203,38 +169,3 @@ def build_with_faults(tmp_path_factory):
 def test_a_fault_in_a_page_stops_the_build(build_with_faults, name):
     lines = [line for line in build_with_faults.splitlines() if f"{name}.md" in line]
     assert any(PAGES[name][1] in line for line in lines), lines
-
-
-PROOF = """\
-import numpy as np
-import pytest
-
-from dlcourse import gradcheck
-
-
-@pytest.mark.proves("eq-square")
-def test_gradient_of_the_square():
-    def square(x):
-        return np.sum(x**2), FACTOR * x
-
-    gradcheck.check_gradient(square, np.ones(3), np.random.default_rng(0))
-"""
-
-
-def test_a_failing_proof_turns_the_run_red(book):
-    book.write("tests/test_proof.py", PROOF.replace("FACTOR", "2.002"))  # a tenth of a percent off
-    code, printed = book.make("run", checked="tests")
-    assert code != 0
-    assert "analytic" in printed
-    book.write("tests/test_proof.py", PROOF.replace("FACTOR", "2.0"))
-    assert book.make("run", checked="tests")[0] == 0
-
-
-def test_a_misspelled_marker_turns_the_run_red(book):
-    book.write(
-        "tests/test_proof.py",
-        'import pytest\n\n\n@pytest.mark.prooves("eq-sum")\ndef test_nothing():\n    assert True\n',
-    )
-    code, printed = book.make("run", checked="tests")
-    assert code != 0
-    assert "prooves" in printed

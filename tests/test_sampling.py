@@ -20,14 +20,14 @@ def design(rng):
 BETA = np.array([1.0, -2.0, 0.5])
 
 
-@pytest.mark.proves("eq-sampling-error")
+@pytest.mark.proves("eq-sampling-error", by="independent")
 def test_the_estimate_misses_by_a_linear_map_of_the_errors(design, rng):
     errors = rng.normal(size=8)
     miss = by_qr(design, design @ BETA + errors).beta - BETA
     np.testing.assert_allclose(miss, np.linalg.pinv(design) @ errors, rtol=1e-10)
 
 
-@pytest.mark.proves("thm-sampling-error", "eq-sampling-mean", "eq-sampling-variance")
+@pytest.mark.proves("thm-sampling-error", "eq-sampling-mean", "eq-sampling-variance", by="truth")
 def test_mean_and_covariance_are_exact_over_all_sign_patterns(design):
     estimates = np.array([by_qr(design, design @ BETA + 0.7 * e).beta for e in SIGNS])
     np.testing.assert_allclose(estimates.mean(0), BETA, rtol=1e-12)
@@ -36,7 +36,7 @@ def test_mean_and_covariance_are_exact_over_all_sign_patterns(design):
     np.testing.assert_allclose(exact, 0.49 * np.linalg.inv(design.T @ design), rtol=1e-10)
 
 
-@pytest.mark.proves("thm-sampling-error")
+@pytest.mark.proves("thm-sampling-error", by="worst case")
 def test_correlated_errors_keep_the_mean_and_break_the_covariance(design):
     clustered = SIGNS[:, [0, 0, 2, 2, 4, 4, 6, 6]]
     estimates = np.array([by_qr(design, design @ BETA + e).beta for e in clustered])
@@ -44,7 +44,7 @@ def test_correlated_errors_keep_the_mean_and_break_the_covariance(design):
     assert not np.allclose(np.cov(estimates.T, bias=True), covariance(design, 1.0), rtol=0.1)
 
 
-@pytest.mark.proves("thm-gauss-markov", "eq-gauss-markov")
+@pytest.mark.proves("thm-gauss-markov", "eq-gauss-markov", by="instances")
 def test_every_other_linear_unbiased_rule_scatters_more(design, rng):
     ours = np.linalg.pinv(design)
     hat = design @ ours
@@ -58,7 +58,7 @@ def test_every_other_linear_unbiased_rule_scatters_more(design, rng):
         assert np.linalg.eigvalsh(variance - covariance(design, 1.0)).min() > -1e-10
 
 
-@pytest.mark.proves("thm-gauss-markov")
+@pytest.mark.proves("thm-gauss-markov", by="instances")
 def test_weights_that_ignore_equal_variances_cost_precision(design):
     W = np.diag(np.arange(1.0, 9.0))
     A = np.linalg.solve(design.T @ W @ design, design.T @ W)
@@ -66,7 +66,7 @@ def test_weights_that_ignore_equal_variances_cost_precision(design):
     assert (np.diag(A @ A.T) > np.diag(covariance(design, 1.0))).all()
 
 
-@pytest.mark.proves("thm-gauss-markov")
+@pytest.mark.proves("thm-gauss-markov", by="worst case")
 def test_a_biased_rule_can_beat_it_so_unbiasedness_is_needed():
     beta = np.array([0.01])
     X = np.full((8, 1), 0.1)
@@ -74,14 +74,14 @@ def test_a_biased_rule_can_beat_it_so_unbiasedness_is_needed():
     assert ((estimates - beta) ** 2).mean() > ((0 - beta) ** 2).mean()
 
 
-@pytest.mark.proves("eq-residual-variance")
+@pytest.mark.proves("eq-residual-variance", by="truth")
 def test_the_smallest_sum_of_squares_is_n_minus_p_variances_on_average(design):
     outcomes = design @ BETA + 0.7 * SIGNS
     smallest = [SumOfSquares(design, y)(by_qr(design, y).beta)[0] for y in outcomes]
     assert np.mean(smallest) == pytest.approx((8 - 3) * 0.49, rel=1e-12)
 
 
-@pytest.mark.proves("eq-sandwich")
+@pytest.mark.proves("eq-sandwich", by="truth")
 def test_with_the_true_variances_the_sandwich_is_exact(design):
     sds = np.arange(1.0, 9.0)
     estimates = np.array([by_qr(design, design @ BETA + sds * e).beta for e in SIGNS])
@@ -92,7 +92,7 @@ def test_with_the_true_variances_the_sandwich_is_exact(design):
     assert not np.allclose(covariance(design, np.sqrt((sds**2).mean())), exact, rtol=0.1)
 
 
-@pytest.mark.proves("eq-sandwich")
+@pytest.mark.proves("eq-sandwich", by="truth")
 def test_with_residuals_the_sandwich_approaches_the_true_variance(rng):
     n = 2_000
     x = rng.normal(size=n)
@@ -105,7 +105,7 @@ def test_with_residuals_the_sandwich_approaches_the_true_variance(rng):
     np.testing.assert_allclose(np.diag(sandwich), true, rtol=0.2)
 
 
-@pytest.mark.proves("eq-sampling-mean", "eq-sampling-variance")
+@pytest.mark.proves("eq-sampling-mean", "eq-sampling-variance", by="truth")
 def test_monte_carlo_confirms_mean_spread_and_coverage(design, rng):
     n_draws = 4_000
     repeated = sampling.repeat(design, BETA, noise_sd=0.7, n_draws=n_draws, rng=rng)
@@ -149,27 +149,27 @@ def two_groups(n):
     return np.column_stack([np.ones(n), np.arange(n) % 2])
 
 
-@pytest.mark.proves("eq-ad-model", "eq-ad-variance")
+@pytest.mark.proves("eq-ad-model", "eq-ad-variance", by="independent")
 @pytest.mark.parametrize("n", [4, 10, 1_000])
 def test_the_effect_of_an_ad_has_variance_four_sigma_squared_over_n(n):
     assert covariance(two_groups(n), noise_sd=75.0)[1, 1] == pytest.approx(4 * 75**2 / n)
 
 
-@pytest.mark.proves("eq-ad-model")
+@pytest.mark.proves("eq-ad-model", by="independent")
 def test_the_coefficient_of_the_dummy_is_the_difference_of_means(rng):
     X, y = two_groups(50), rng.normal(size=50)
     difference = y[1::2].mean() - y[::2].mean()
     assert by_qr(X, y).beta[1] == pytest.approx(difference, rel=1e-12)
 
 
-@pytest.mark.proves("eq-ad-return")
+@pytest.mark.proves("eq-ad-return", by="independent")
 def test_the_effect_gives_back_the_return():
     assert CAMPAIGN.effect(roi=0.25) == pytest.approx(0.35)
     profit = CAMPAIGN.margin * CAMPAIGN.effect(roi=0.25) - CAMPAIGN.cost_usd
     assert profit / CAMPAIGN.cost_usd == pytest.approx(0.25)
 
 
-@pytest.mark.proves("eq-ad-power")
+@pytest.mark.proves("eq-ad-power", by="truth")
 def test_with_the_planned_sample_four_in_five_experiments_see_the_gap(rng):
     gap, n_draws = 40.0, 4_000
     n = CAMPAIGN.n_to_tell_apart(roi_gap=gap)
@@ -179,7 +179,7 @@ def test_with_the_planned_sample_four_in_five_experiments_see_the_gap(rng):
     assert rejected == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / n_draws))
 
 
-@pytest.mark.proves("eq-ad-power", "eq-ad-variance", "eq-ad-return")
+@pytest.mark.proves("eq-ad-power", "eq-ad-variance", "eq-ad-return", by="truth")
 def test_the_planned_power_holds_in_simulated_regressions(rng):
     campaign = sampling.Campaign(sales_sd_usd=1.0, cost_usd=0.1, margin=0.5)
     n = 2 * round(campaign.n_to_tell_apart(roi_gap=2.0) / 2)

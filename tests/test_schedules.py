@@ -58,6 +58,13 @@ TORCH = {
 }
 
 
+@pytest.mark.proves(
+    "eq-schedule-step",
+    "eq-schedule-inverse",
+    "eq-schedule-cosine",
+    "eq-schedule-warm-up",
+    by="independent",
+)
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_rates_agree_with_torch(name):
     ours = [SCHEDULES[name](k) for k in range(40)]

@@ -6,6 +6,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.feature_selection import SequentialFeatureSelector
 from sklearn.linear_model import LinearRegression
 
+from dlcourse import datasets
 from dlcourse.linear import selection
 
 
@@ -16,19 +17,16 @@ def diabetes():
 
 @pytest.fixture
 def decoy(rng):
-    """Four features make y; the fifth, nearly their sum, is the best single one and no more."""
-    X = rng.normal(size=(200, 8))
-    X[:, 4] = X[:, :4].sum(1) + 0.8 * rng.normal(size=200)
-    return X, X[:, :4].sum(1) + 0.3 * rng.normal(size=200)
+    return datasets.decoy(200, rng)
 
 
 @pytest.mark.erratum("E38")  # the slide calls the stepwise choice "the best" of its size
 def test_forward_stepwise_and_best_subset_of_size_four_differ(decoy):
-    X, y = decoy
+    X, y, beta, _ = decoy
     greedy, best = selection.forward_stepwise(X, y, size=4), selection.best_subset(X, y, size=4)
     assert greedy.features[1] == best.features[1] == (4,)  # at size one greedy is best
     assert 4 in greedy.features[4]
-    assert best.features[4] == (0, 1, 2, 3)
+    assert best.features[4] == tuple(np.flatnonzero(beta))
     assert best.rss[4] < greedy.rss[4] / 2
     print(f"RSS of size 4: forward stepwise {greedy.rss[4]:.2f}, best subset {best.rss[4]:.2f}")
 
@@ -59,7 +57,7 @@ def test_forward_stepwise_agrees_with_sklearn(diabetes, size):
 
 
 def test_each_rss_is_that_of_its_regression(diabetes, decoy):
-    for X, y in (diabetes, decoy):
+    for X, y in (diabetes, decoy[:2]):
         for found in (selection.forward_stepwise(X, y), selection.best_subset(X, y, size=4)):
             for features, rss in zip(found.features, found.rss, strict=True):
                 assert rss == pytest.approx(selection.rss(X, y, features), rel=1e-10)
@@ -114,7 +112,7 @@ def test_cp_estimates_the_prediction_error(rng):
 
 
 def test_units_and_origins_do_not_matter(decoy, rng):
-    X, y = decoy
+    X, y, *_ = decoy
     moved = X * np.exp(rng.normal(size=8)) + rng.normal(size=8)
     for select in (selection.forward_stepwise, selection.best_subset):
         assert select(X, y, 4).features == select(moved, 100 * y + 3.0, 4).features
@@ -137,7 +135,7 @@ def test_bad_input_raises_with_the_cure(rng):
 
 
 def test_a_selection_prints_as_a_table(decoy):
-    X, y = decoy
+    X, y, *_ = decoy
     text = repr(selection.best_subset(X, y, size=4))
     assert "R squared" in text
     assert "0 1 2 3" in text

@@ -257,6 +257,16 @@ def test_more_features_than_observations_and_copies_are_solved(rng):
     assert elastic.beta[0] == pytest.approx(elastic.beta[59], abs=1e-10)  # copies share
 
 
+@pytest.mark.parametrize(("n", "p", "correlation"), [(200, 199, 0.99), (50, 200, 0.9)])
+def test_nearly_dependent_columns_are_solved(n, p, correlation, rng):
+    """Where signs change often along the path, and sets of columns become redundant."""
+    own, common = rng.normal(size=(n, p)), rng.normal(size=(n, 1))
+    X = np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common
+    X[:, 1], X[:, 3] = X[:, 0], -2 * X[:, 2]
+    y = X[:, :5].sum(1) + rng.normal(size=n)
+    assert shrinkage.path(X, y).gap.max() <= 1e-12 * y.var()
+
+
 # Bad input and printing
 
 
@@ -281,7 +291,7 @@ def test_bad_input_raises_with_the_cure(sparse):
 
 
 def test_a_gap_that_stays_is_said(rng, monkeypatch):
-    monkeypatch.setattr("dlcourse.linear.coordinate_descent.MAX_CYCLES", 1)
+    monkeypatch.setattr("dlcourse.linear.coordinate_descent.MAX_ROUNDS", 1)
     X = rng.normal(size=(50, 20)) + 5 * rng.normal(size=(50, 1))
     with pytest.warns(RuntimeWarning, match="Raise `tolerance`"):
         found = shrinkage.lasso(X, X @ rng.normal(size=20), 1e-3)

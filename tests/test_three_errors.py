@@ -30,7 +30,7 @@ def mean_over_x(function):
     return integrate.quad(lambda x: function(np.array([x]))[0], -1, 1, epsabs=1e-13)[0] / 2
 
 
-@pytest.mark.proves("eq-distance")
+@pytest.mark.proves("eq-distance", by="independent")
 @pytest.mark.parametrize("other", [np.zeros_like, np.sin, lambda x: x**3])
 def test_the_distance_is_a_root_mean_square(other):
     x, _ = nodes()
@@ -51,7 +51,7 @@ def test_both_bases_span_the_same_polynomials():
     assert np.linalg.matrix_rank(both) == 6
 
 
-@pytest.mark.proves("eq-best-coefficients")
+@pytest.mark.proves("eq-best-coefficients", by="independent")
 def test_coefficients_are_the_written_integrals():
     ours = project(datasets.s_curve, 6)
     for j in range(7):
@@ -59,7 +59,7 @@ def test_coefficients_are_the_written_integrals():
         assert ours[j] == pytest.approx(theirs, abs=1e-12)
 
 
-@pytest.mark.proves("eq-best-coefficients")
+@pytest.mark.proves("eq-best-coefficients", by="instances")
 def test_no_polynomial_is_nearer_than_the_projection(rng):
     x, _ = nodes()
     best, phi = project(datasets.s_curve, 4), legendre(x, 4)
@@ -74,7 +74,9 @@ def test_approximation_ends_where_the_truth_is_a_polynomial():
     assert (errors[3:] < 1e-13).all()
 
 
-@pytest.mark.proves("thm-three-errors", "eq-three-errors", "eq-three-errors-pythagoras")
+@pytest.mark.proves(
+    "thm-three-errors", "eq-three-errors", "eq-three-errors-pythagoras", by="instances"
+)
 @pytest.mark.parametrize("basis", BASES)
 def test_the_approximation_error_stands_at_a_right_angle(data, basis):
     x, weights = nodes()
@@ -90,7 +92,7 @@ def test_the_approximation_error_stands_at_a_right_angle(data, basis):
         np.testing.assert_allclose(curve - truth, parts, atol=1e-13)
 
 
-@pytest.mark.proves("thm-three-errors", "eq-three-errors-triangle")
+@pytest.mark.proves("thm-three-errors", "eq-three-errors-triangle", by="instances")
 def test_estimation_and_optimization_add_up_to_at_least_what_they_leave(data):
     x, _ = nodes()
     best = legendre(x, 4) @ project(data.truth, 4)
@@ -100,7 +102,7 @@ def test_estimation_and_optimization_add_up_to_at_least_what_they_leave(data):
     assert total.min() < 0.99 * bound.min()  # strict: errors at an angle do not add up
 
 
-@pytest.mark.proves("eq-estimation-rate")
+@pytest.mark.proves("eq-estimation-rate", by="truth")
 @pytest.mark.parametrize(("degree", "noise_sd"), [(2, 0.3), (5, 0.3), (3, 0.0), (5, 1.0)])
 def test_the_mean_squared_estimation_error_is_p_over_n_variances(degree, noise_sd):
     n, n_draws = 800, 300

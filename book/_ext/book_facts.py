@@ -52,9 +52,12 @@ class Chapters(Directive):
         rows = ["| chapter | question | to read | to run |", "|---|---|---|---|"]
         for stem, notebook in notebooks().items():
             title = notebook.cells[0].source
+            question = QUESTION.search(title)
+            if question is None:
+                continue  # a page of results, no chapter
             minutes, seconds = COST.search(title).groups()
-            question = " ".join(QUESTION.search(title)[1].split())
-            rows.append(f"| {{doc}}`{stem}` | {question} | {minutes} min | {seconds} s |")
+            words = " ".join(question[1].split())
+            rows.append(f"| {{doc}}`{stem}` | {words} | {minutes} min | {seconds} s |")
         parent = nodes.Element()
         self.state.nested_parse(StringList(rows, source=str(BOOK)), self.content_offset, parent)
         return parent.children

@@ -101,9 +101,10 @@ def ones(n, dtype):
 
 
 def _checked(x, W, b):
-    x, W, b = as_tensor(x), as_tensor(W), as_tensor(b)
+    if not type(x) is type(W) is type(b) is Tensor:
+        x, W, b = as_tensor(x), as_tensor(W), as_tensor(b)
     p_k = W.data.shape
-    if x.data.shape[1:] != p_k[:-1] or b.data.shape != p_k[1:] or len(p_k) != 2:
+    if len(p_k) != 2 or x.data.shape[1:] != p_k[:1] or b.data.shape != p_k[1:]:
         raise ValueError(
             f"`x` must have shape (n, p), `W` (p, k) and `b` (k,), got {x.shape}, {W.shape} and "
             f"{b.shape}. One feature in a vector? Use `x[:, None]`. One observation? Use "

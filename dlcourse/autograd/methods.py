@@ -35,6 +35,8 @@ METHODS = {
     "__ge__": _compared(np.greater_equal),
     "__lt__": _compared(np.less),
     "__le__": _compared(np.less_equal),
+    "__eq__": _compared(np.equal),
+    "__ne__": _compared(np.not_equal),
     "__getitem__": shapes.pick,
     "T": property(shapes.transpose),
     "reshape": _reshaped,

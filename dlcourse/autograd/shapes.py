@@ -33,10 +33,12 @@ def pick(x, index) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     is_view = all(i is None or i is Ellipsis or isinstance(i, int | slice) for i in parts)
     if not is_view and any(np.asarray(i).dtype == bool for i in parts):
-        capture.forbid_branch()  # how many entries a mask picks depends on the data
+        capture.forbid_reading()  # how many entries a mask picks depends on the data
+    if is_view and Ellipsis not in parts:
+        index = (*parts, ...)  # or NumPy gives a number where a 0-d view is meant
     y = x.data[index] if is_view else launch(_picked, x.data, index)
     scatter = _placed if is_view else _added_at
-    return record(np.asarray(y), lambda g: x.receive(scatter, g, index, x.shape), x)
+    return record(y, lambda g: x.receive(scatter, g, index, x.shape), x)
 
 
 def concatenate(tensors, axis=0) -> Tensor:

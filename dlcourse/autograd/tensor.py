@@ -18,17 +18,25 @@ import numpy as np
 
 from dlcourse import _checks
 from dlcourse.autograd import capture
-from dlcourse.autograd.capture import launch
+from dlcourse.autograd.capture import launch, launch_into
 
 Array = np.ndarray
+_NUMBERS = (int, float, np.number)
 _age = count()  # inputs are older than results, so sorting by age is a topological order
 
 
 class Tensor:
     r"""An array of floats to which gradients flow.
 
-    Making one copies the array. Its numbers are then locked: NumPy raises if you write into
-    `x.data`, because a backward pass may still need them. Make a new tensor instead.
+    Making one copies the array. Its numbers are then locked, and so are those of every result,
+    because a backward pass may still need them. Whoever writes into `x.data` is told by NumPy that
+    the "assignment destination is read-only": make a new tensor instead.
+
+    What the engine does not own it cannot lock: constants, which are your arrays, and the
+    parameters of a network, which optimizers move. Change these before the forward pass or after
+    `backward`. In between nobody would notice, and the gradient would mix old numbers with new
+    ones. To notice, each array would have to be summed up on both ways, which makes the step of a
+    small network half as long again.
 
     >>> x = Tensor([1.0, 2.0, 3.0])
     >>> loss = (x * x).sum()
@@ -51,7 +59,7 @@ class Tensor:
         if not self.needs_grad:
             return
         if self.grad is None:
-            self.grad = launch(kernel, *args, out=self.place)
+            self.grad = launch_into(self.place, kernel, args)
         else:
             launch(np.add, self.grad, launch(kernel, *args), out=self.grad)
 
@@ -90,7 +98,7 @@ class Tensor:
                 "Nothing leads to this tensor: it was not computed from another one. Make the "
                 "inputs tensors, `x = Tensor(array)`; plain arrays are constants."
             )
-        value = self.data.real.item()
+        value = np.asarray(self.data.real).item()
         if not isfinite(value):
             raise ValueError(
                 f"The loss is {value}, so its gradient means nothing. Look for a log or a "
@@ -117,11 +125,11 @@ class Tensor:
         return len(self.data)
 
     def __float__(self):
-        capture.forbid_branch()
+        capture.forbid_reading()
         return float(self.data.item())
 
     def __bool__(self):
-        capture.forbid_branch()
+        capture.forbid_reading()
         return bool(self.data)
 
     def __setitem__(self, index, value):
@@ -131,7 +139,7 @@ class Tensor:
         )
 
     def __repr__(self):
-        numbers = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        numbers = np.array2string(np.asarray(self.data), separator=", ", prefix="Tensor(")
         return f"Tensor({numbers})" if self.needs_grad else f"Tensor({numbers}, constant)"
 
 
@@ -141,7 +149,7 @@ TensorLike = Tensor | Array  # what operations take; an array is a constant
 def record(data: Array, vjp: Callable, *inputs: Tensor) -> Tensor:
     """The tensor that an operation returns: `vjp(g)` sends the gradient g to the `inputs`."""
     if capture.recording is None:
-        data.setflags(write=False)  # a replay must write into it; nobody else must
+        data.setflags(False)  # not writeable: a replay must write into it; nobody else must
     for x in inputs:
         if x.needs_grad:
             return _fill(_new(Tensor), data, inputs, vjp, True)
@@ -214,16 +222,15 @@ def _history(last):
 
     Without recursion, because graphs run deep.
     """
-    found, waiting, nodes = {last}, [last], []
-    while waiting:
-        node = waiting.pop()
+    found, nodes = {last}, [last]
+    for node in nodes:  # grows on the way
         node.grad = None
-        if node.vjp is not None:
-            nodes.append(node)
-            for x in node.parents:
-                if x.needs_grad and x not in found:
-                    found.add(x)
-                    waiting.append(x)
+        for x in node.parents:
+            if x.vjp is None:
+                x.grad = None
+            elif x not in found:
+                found.add(x)
+                nodes.append(x)
     nodes.sort(key=attrgetter("age"), reverse=True)
     return nodes
 
@@ -243,7 +250,7 @@ def _used_up(g):
 
 
 def _number_or_array(x, other):
-    if isinstance(x, int | float | np.number):
+    if isinstance(x, _NUMBERS):
         return number(x, other.data.real.dtype)
     return _float_array(x)
 

@@ -71,7 +71,7 @@ def three_errors(errors: ThreeErrors) -> Figure:
     left.plot(errors.degrees, errors.approximation, "o-", color=PALETTE[0], markersize=3.5)
     left.plot(errors.degree, approximation, "s", color=INK, markersize=7, fillstyle="none")
     left.set(title="Approximation", xlabel="degree", ylabel="distance between curves")
-    middle.plot(errors.sizes, errors.estimation, "o", color=PALETTE[1], markersize=4)
+    middle.plot(errors.sizes, errors.estimation, "o-", color=PALETTE[1], markersize=3.5)
     middle.plot(
         errors.sizes, errors.expected_estimation, linestyle="--", color=PALETTE[1], label="expected"
     )
@@ -88,8 +88,9 @@ def three_errors(errors: ThreeErrors) -> Figure:
     right.set(title="Optimization", xlabel="steps", xscale="log")
     name_it = {"xycoords": "axes fraction"}
     right.annotate("powers of x", (0.98, 0.82), ha="right", **name_it)
-    right.annotate("Legendre", (0.26, 0.05), **name_it)
     lowest = min(errors.approximation.min(), errors.estimation.min(), 1e-3)
+    leaves = lines["legendre steps"][lines["legendre gaps"] > lowest][-1]
+    right.annotate("Legendre", (leaves, lowest), (7, 0), textcoords="offset points")
     for ax in (left, middle, right):
         ax.set(yscale="log", ylim=(lowest / 2, 1))
     for ax in (middle, right):

@@ -60,10 +60,15 @@ class Figure:
 
     `data` holds the arrays that were drawn; tests assert on them. `caption` says what to see;
     `alt` says what the figure shows to a reader who cannot see it. Both are plain text.
-    Raises `ValueError` if one of them is empty or if they are the same.
+    Raises `ValueError` if one of the three is empty, or if the two texts are the same.
     """
 
     def __init__(self, drawing: Drawing, data: Mapping, caption: str, alt: str):
+        if not data or any(np.size(drawn) == 0 for drawn in data.values()):
+            raise ValueError(
+                "A figure needs the `data` that it draws, or no test can hold its caption to "
+                f"them; got {dict(data)!r}. Return the arrays by name, none of them empty."
+            )
         if not caption.strip() or not alt.strip():
             raise ValueError(
                 f"A figure needs a `caption` and an `alt` text, got caption={caption!r} and "

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.linalg import lapack
 
 Array = np.ndarray
-MAX_CYCLES = 1_000  # through the coordinates, for one penalty
+MAX_ROUNDS = 1_000  # for one penalty: cycles over coordinates that come in, and jumps
 
 
 class Problem(NamedTuple):
@@ -102,21 +103,22 @@ def minimizer(
 
     Coordinate descent over the zeros that the fit pulls away from zero. When there are none, the
     signs are likely those of the solution, and for known signs the solution is a linear system: go
-    there, as far as the signs allow. Stay if all optimality conditions hold, else take a cycle
-    over the coordinates that are not zero.
+    there, as far as the signs allow, and on without the coordinate that has become zero. Stay if
+    all optimality conditions hold; else others may come in. J falls from one set of signs to the
+    next, so none comes twice.
     """
-    b = start.copy()
-    for _ in range(MAX_CYCLES):
+    b, is_there = start.copy(), True
+    for _ in range(MAX_ROUNDS):
         slopes = problem.slopes(b)
         enters = _wants_in(problem, b, slopes, lam)
-        if not enters.any():
-            b, is_there = _keeping_signs(problem, b, slopes, lam)
-            enters = _wants_in(problem, b, problem.slopes(b), lam)
-            if is_there and not enters.any():
-                return b
-            if duality_gap(problem, b, lam) <= tolerance * problem.variance:
-                return b
-        coordinate_cycle(problem, b, lam, np.flatnonzero(enters if enters.any() else b))
+        if is_there and enters.any():
+            coordinate_cycle(problem, b, lam, np.flatnonzero(enters))
+            continue
+        b, is_there = _keeping_signs(problem, b, slopes, lam)
+        if is_there and not _wants_in(problem, b, problem.slopes(b), lam).any():
+            return b
+        if duality_gap(problem, b, lam) <= tolerance * problem.variance:
+            return b
     return b
 
 
@@ -132,22 +134,26 @@ def _keeping_signs(problem, b, slopes, lam):
     .. math:: (G_{AA} + \lambda (1 - a) I) \, (b_A^{\text{new}} - b_A)
               = c_A - (G b)_A - \lambda a \, \mathrm{sign}(b_A) - \lambda (1 - a) b_A
 
-    A are the coordinates that are not zero. Also says whether it got there.
+    A are the coordinates that are not zero. Where a column in A is a combination of others, the
+    system has no single solution: then go along the combination, which changes the penalty alone.
+    Also says whether the minimizer is reached.
     """
     l1, l2 = problem.penalties(lam)
     A = np.flatnonzero(b)
+    if not len(A):
+        return b, True
     start, b = b[A], b.copy()
     curvature = problem.gram[A][:, A]
     curvature.flat[:: len(A) + 1] += l2  # the diagonal
     downhill = slopes[A] - l1 * np.sign(start) - l2 * start
-    try:
-        way = np.linalg.solve(curvature, downhill)
-    except np.linalg.LinAlgError:  # exact copies of a column
-        return b, False
-    if downhill @ way < 0:  # rounding in a singular system: more active columns than rows
-        way = -way
-    crosses = ((start + way) * start < 0) & (l1 > 0)  # only the lasso's part has a corner at zero
-    if not crosses.any():
+    # Cholesky, called directly: half the work of `np.linalg.solve`, a fifth of its overhead.
+    _, way, redundant = lapack.dposv(curvature, downhill, lower=True)
+    if redundant:
+        way = _without_effect(curvature, redundant - 1)
+        way *= np.copysign(l1, downhill @ way)  # of any length, and none for ridge
+    shrinks = way * start < 0
+    crosses = (shrinks if redundant else (start + way) * start < 0) & (l1 > 0)
+    if not crosses.any():  # only the lasso's part of the penalty has a corner at zero
         b[A] = start + way
         return b, True
     share = np.full(len(A), np.inf)  # of the way, until each coordinate is zero
@@ -155,3 +161,11 @@ def _keeping_signs(problem, b, slopes, lam):
     b[A] = start + share.min() * way
     b[A[share.argmin()]] = 0.0
     return b, False
+
+
+def _without_effect(gram, last):
+    """A change of the coefficients, 1 in the `last`, that leaves the fit of the columns alone."""
+    change = np.zeros(len(gram))
+    change[:last] = -np.linalg.solve(gram[:last, :last], gram[:last, last])
+    change[last] = 1.0
+    return change

@@ -43,7 +43,7 @@ def by_newton(
     what the two gradients say of the curvature (BFGS). It is computed anew where that would bring
     the Newton decrement :math:`\nabla J^\top H^{-1} \nabla J` to more than `renewal` times its last
     value; `renewal=0` computes it at every step, which is Newton's method proper.
-    Reference: Nocedal and Wright (2006), sections 3.3 and 6.1.
+    Reference: Nocedal and Wright (2006), sections 3.3 and 6.1. Book: eq. `eq-logistic-newton`.
 
     >>> X = np.column_stack([np.ones(4), [0.0, 0.0, 1.0, 1.0]])
     >>> by_newton(X, np.array([0.0, 1.0, 1.0, 1.0]), lam=0.1)
@@ -74,7 +74,7 @@ def by_gradient_descent(
     .. math:: L = \tfrac14 \lambda_{\max}(X^\top X / n) + \lambda
 
     It sees complete separation once it classifies all observations; of separation with ties at
-    the border it only says that it did not converge.
+    the border it only says that it did not converge. Book: eq. `eq-logistic-smoothness`.
     """
     X, y, lam = _binary(X, y, lam)
     L = largest_curvature(X) / 4 + lam.max()
@@ -87,6 +87,8 @@ def hessian(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p
     r"""Second derivatives of the mean loss: least squares' X'X/n, weighted by p(1 - p).
 
     .. math:: H(\beta) = \frac1n X^\top W X, \qquad W = \mathrm{diag}\, p_i (1 - p_i)
+
+    Book: eq. `eq-logistic-hessian`.
 
     >>> hessian(np.array([[1.0], [1.0]]), np.zeros(1))
     array([[0.25]])
@@ -101,7 +103,7 @@ def covariance(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array,
 
     .. math:: \widehat{\operatorname{Var}}(\hat\beta) = (X^\top W X)^{-1}
 
-    Square roots of its diagonal are the standard errors.
+    Square roots of its diagonal are the standard errors. Book: eq. `eq-logistic-covariance`.
 
     >>> covariance(np.ones((100, 1)), np.zeros(1))
     array([[0.04]])
@@ -113,6 +115,8 @@ def separating_direction(
     X: Float[Array, "n p"], y: Float[Array, " n"]
 ) -> Float[Array, " p"] | None:
     """A direction along which the likelihood rises for ever, or None where the maximum exists.
+
+    Book: eq. `eq-logistic-separation`.
 
     >>> X = np.column_stack([np.ones(3), [0.0, 1.0, 2.0]])
     >>> direction = separating_direction(X, np.array([0.0, 0.0, 1.0]))
@@ -131,7 +135,7 @@ def softmax(scores: Float[Array, "*many m"]) -> Float[Array, "*many m"]:
 
     .. math:: p_k = \frac{e^{s_k}}{\sum_l e^{s_l}}
 
-    The same number added to all scores changes nothing.
+    The same number added to all scores changes nothing. Book: eq. `eq-softmax-probability`.
 
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
@@ -152,7 +156,7 @@ def softmax_by_newton(
     The likelihood fixes `theta` only up to one vector added to all its rows. The answer is the
     `theta` whose rows sum to zero, the shortest one; `theta - theta[k]` gives the coefficients
     relative to class k. The singular Hessian is completed by a matrix that acts on common shifts
-    alone, so the Newton step is that of the identified part.
+    alone, so the Newton step is that of the identified part. Book: eq. `eq-softmax-base`.
     """
     X, labels, lam = _multinomial(X, labels, lam)
     m, p = labels.max() + 1, X.shape[1]
@@ -194,6 +198,7 @@ def softmax_hessian(X: Float[Array, "n p"], theta: Float[Array, "m p"]) -> Float
     .. math:: H_{kl} = \frac1n \sum_{i=1}^n p_{ik} (1\{k = l\} - p_{il}) \, x_i x_i^\top
 
     Its rows of blocks add up to zero: at least p of its eigenvalues are zero.
+    Book: eq. `eq-softmax-hessian`.
 
     >>> softmax_hessian(np.ones((1, 1)), np.zeros((2, 1)))
     array([[ 0.25, -0.25],

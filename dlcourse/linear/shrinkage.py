@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse import _checks
-from dlcourse.linear.coordinate_descent import MAX_CYCLES, Problem, duality_gap, minimizer
+from dlcourse.linear.coordinate_descent import MAX_ROUNDS, Problem, duality_gap, minimizer
 
 Array = np.ndarray
 
@@ -224,8 +224,8 @@ def _fit_each(data, lam, tolerance):
     found = data.fit(lam, np.stack(fits).reshape(*lam.shape, -1))
     if (found.gap > tolerance * data.problem.variance).any():
         warnings.warn(
-            f"Coordinate descent left a duality gap of {found.gap.max():.2g} after {MAX_CYCLES} "
-            "cycles at one penalty; `gap` says where. Raise `tolerance` or end at a larger `lam`.",
+            f"Coordinate descent left a duality gap of {found.gap.max():.2g} after {MAX_ROUNDS} "
+            "rounds at one penalty; `gap` says where. Raise `tolerance` or end at a larger `lam`.",
             RuntimeWarning,
             stacklevel=3,
         )

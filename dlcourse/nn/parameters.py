@@ -22,6 +22,9 @@ Array = np.ndarray
 class Parameters:
     """Made from the named tensors of a network, which it moves into `flat`.
 
+    Change `flat` before the forward pass or after `take_gradient`, not in between: the gradient
+    would mix old numbers with new ones, and nobody would notice. See `Tensor`.
+
     >>> W, b = Tensor([[1.0, 2.0]]), Tensor([3.0, 4.0])
     >>> parameters = Parameters({"weight": W, "offset": b})
     >>> parameters.flat[:] = [5.0, 6.0, 7.0, 8.0]

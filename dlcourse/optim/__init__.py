@@ -3,7 +3,7 @@
 from dlcourse.optim.adam import Adam, AdamW, AMSGrad
 from dlcourse.optim.gradient_descent import GradientDescent
 from dlcourse.optim.minimize import Descent, minimize
-from dlcourse.optim.momentum import HeavyBall, Nesterov
+from dlcourse.optim.momentum import GrowingMomentum, HeavyBall, Nesterov
 from dlcourse.optim.muon import Muon, jordan_scale, moonlight_scale, newton_schulz
 from dlcourse.optim.partition import Partition, Piece, muon_for_hidden
 from dlcourse.optim.schedules import Constant, Cosine, InverseDecay, StepDecay, WarmUp
@@ -34,6 +34,7 @@ __all__ = [
     "Descent",
     "ExactLineSearch",
     "GradientDescent",
+    "GrowingMomentum",
     "HeavyBall",
     "InverseDecay",
     "Muon",

@@ -17,6 +17,8 @@ from dlcourse import _checks
 from dlcourse.optim._settings import rate_at
 
 BLOCK_BYTES = 512 * 1024  # short enough for the cache, long enough for calls to cost little
+# SciPy for this alone, because it pays: with NumPy's two passes, at 1e5 parameters, Adam takes a
+# quarter longer and SGD twice as long.
 _AXPY = {"f": blas.saxpy, "d": blas.daxpy}
 
 

@@ -52,7 +52,7 @@ class Adam:
     them averages of the gradients seen. `epsilon` stands outside the root, as in the paper and in
     PyTorch: inside it, 1e-8 would be a floor of 1e-4 under the size of a gradient. TensorFlow adds
     `epsilon` to the uncorrected root, the paper's "epsilon hat": at first it counts for more there.
-    Reference: Kingma and Ba (2015), algorithm 1.
+    Reference: Kingma and Ba (2015), algorithm 1. Book: eq. `eq-adam-step`.
 
     >>> optimizer = Adam(learning_rate=0.1)
     >>> x = np.array([1.0, 1.0])
@@ -130,7 +130,7 @@ class AMSGrad(Adam):
     As in PyTorch the maximum is over v, and the bias correction comes after it. The paper has no
     bias correction and no epsilon; Optax takes the maximum over the corrected
     :math:`\hat v`, which a large first gradient dominates for ever.
-    Reference: Reddi, Kale and Kumar (2018), algorithm 2.
+    Reference: Reddi, Kale and Kumar (2018), algorithm 2. Book: eq. `eq-amsgrad-step`.
 
     >>> optimizer = AMSGrad(learning_rate=0.1)
     >>> optimizer.step(np.ones(1), np.ones(1), optimizer.init(np.ones(1)))[0].round(6)
@@ -177,7 +177,7 @@ class AdamW(Adam):
     with large gradients would shrink less. `weight_decay` is :math:`\lambda`; as in PyTorch it is
     multiplied by the learning rate, and follows its schedule. The paper multiplies it by the
     schedule alone: its decay is our :math:`\alpha \lambda`.
-    Reference: Loshchilov and Hutter (2019), algorithm 2.
+    Reference: Loshchilov and Hutter (2019), algorithm 2. Book: eq. `eq-adamw-step`.
 
     >>> optimizer = AdamW(learning_rate=0.1, weight_decay=0.5)
     >>> x = np.array([2.0])

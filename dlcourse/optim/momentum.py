@@ -30,7 +30,7 @@ from jaxtyping import Float, Int
 
 from dlcourse import _checks
 from dlcourse.optim._inplace import add_scaled, advance, blocks, check_update, number_at
-from dlcourse.optim._settings import check_beta, check_learning_rate, check_step, per_run, rate_at
+from dlcourse.optim._settings import check_beta, check_learning_rate, check_step, rate_at
 
 Array = np.ndarray
 Point = Float[Array, "*runs p"]
@@ -51,7 +51,7 @@ class HeavyBall:
     .. math:: v_{k+1} = \beta v_k + g_k, \qquad x_{k+1} = x_k - \alpha_k v_{k+1}
 
     Under a constant gradient g the steps grow to :math:`\alpha g / (1 - \beta)`. `learning_rate`
-    is a number, one number a run, or a schedule; `beta` a number or one number a run. PyTorch's
+    and `beta` are numbers, one number a run, or schedules. PyTorch's
     `torch.optim.SGD(momentum=beta)`. Reference: Polyak (1964).
 
     >>> optimizer = HeavyBall(learning_rate=0.1, beta=0.5)
@@ -61,11 +61,12 @@ class HeavyBall:
     """
 
     learning_rate: float | Float[Array, "*runs"] | Callable
-    beta: float | Float[Array, "*runs"] = 0.9
+    beta: float | Float[Array, "*runs"] | Callable = 0.9
 
     def __post_init__(self):
         check_learning_rate(self.learning_rate)
-        check_beta(self.beta)
+        if not callable(self.beta):
+            check_beta(self.beta)
 
     def init(self, x: Point) -> MomentumState:
         return MomentumState(velocity=np.zeros_like(_checks.floats(x, "x")), k=np.array(0))
@@ -74,7 +75,7 @@ class HeavyBall:
         """The next point and state."""
         check_step(x, grad, state.velocity)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
-        beta = per_run(self.beta, x)
+        beta = rate_at(self.beta, int(state.k), x, grad)
         velocity = beta * state.velocity + grad
         return x - alpha * velocity, MomentumState(velocity, np.array(state.k + 1))
 
@@ -82,7 +83,7 @@ class HeavyBall:
         """The same step in place."""
         check_update(x, grad, state.velocity)
         alpha = number_at(self.learning_rate, int(state.k), x, grad)
-        beta = number_at(self.beta, 0, x, grad)
+        beta = number_at(self.beta, int(state.k), x, grad)
         for x_, g, v, _ in blocks(x, grad, state.velocity):
             v *= beta
             v += g
@@ -94,13 +95,15 @@ class HeavyBall:
 class Nesterov(HeavyBall):
     r"""Nesterov's accelerated gradient: the velocity is used before it is a step old.
 
-    .. math:: v_{k+1} = \beta v_k + g_k, \qquad x_{k+1} = x_k - \alpha_k (g_k + \beta v_{k+1})
+    .. math:: v_{k+1} = \beta_k v_k + g_k, \qquad
+              x_{k+1} = x_k - \alpha_k (g_k + \beta_{k+1} v_{k+1})
 
     The textbook form takes the gradient at the point ahead, :math:`y_k = z_k - \alpha \beta v_k`,
     and steps from :math:`z_k` to :math:`z_{k+1} = z_k - \alpha v_{k+1}`. Here, as in
     `torch.optim.SGD(nesterov=True)`, x is the point ahead: the gradient is always asked for at x,
-    and for a constant rate the two forms visit the same points y. Nesterov's own method lets
-    beta grow with k; a constant beta suits strongly convex functions.
+    and for a constant rate the two forms visit the same points y. A constant `beta` suits strongly
+    convex functions. For merely convex ones it has to grow, `beta=GrowingMomentum()`; PyTorch,
+    where both places share one momentum, takes another path as soon as it changes.
     Reference: Nesterov (1983), Sutskever et al. (2013).
 
     >>> optimizer = Nesterov(learning_rate=0.1, beta=0.5)
@@ -112,19 +115,36 @@ class Nesterov(HeavyBall):
         """The next point and state."""
         check_step(x, grad, state.velocity)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
-        beta = per_run(self.beta, x)
+        beta, next_beta = (rate_at(self.beta, int(state.k) + i, x, grad) for i in (0, 1))
         velocity = beta * state.velocity + grad
-        x = x - alpha * (grad + beta * velocity)
+        x = x - alpha * (grad + next_beta * velocity)
         return x, MomentumState(velocity, np.array(state.k + 1))
 
     def update(self, x: Buffer, grad: Buffer, state: MomentumState) -> None:
         """The same step in place."""
         check_update(x, grad, state.velocity)
         alpha = number_at(self.learning_rate, int(state.k), x, grad)
-        beta = number_at(self.beta, 0, x, grad)
+        beta, next_beta = (number_at(self.beta, int(state.k) + i, x, grad) for i in (0, 1))
         for x_, g, v, _ in blocks(x, grad, state.velocity):
             v *= beta
             v += g
             add_scaled(x_, -alpha, g)
-            add_scaled(x_, -alpha * beta, v)
+            add_scaled(x_, -alpha * next_beta, v)
         advance(state.k)
+
+
+@dataclass(frozen=True)
+class GrowingMomentum:
+    r"""Nesterov's momentum for convex functions that need not be strongly convex.
+
+    .. math:: \beta_k = \frac{k - 1}{k + 2} \quad (k \ge 1)
+
+    At k = 0 there is no velocity to fade, and the momentum is 0.
+    Reference: Nesterov (1983), Su, Boyd and Candes (2016).
+
+    >>> GrowingMomentum()(np.array([0, 1, 2, 4]))
+    array([0.  , 0.  , 0.25, 0.5 ])
+    """
+
+    def __call__(self, k, x=None, grad=None):
+        return np.maximum(k - 1, 0) / (k + 2)

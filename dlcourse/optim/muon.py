@@ -34,7 +34,7 @@ def newton_schulz(G: Matrix, n_iterations=5) -> Matrix:
     0.7 to 1.2: the steep start was bought with never reaching 1. Below a norm of 1e-7 the matrix
     is taken as noise, and not scaled up to norm one. PyTorch does the same in bfloat16, with two
     to three digits; the original adds 1e-7 to the norm.
-    Reference: Jordan (2024).
+    Reference: Jordan et al. (2024). Book: eq. `eq-newton-schulz`.
 
     >>> newton_schulz(np.diag([3.0, -1.0])).round(2)
     array([[ 0.75,  0.  ],
@@ -56,7 +56,7 @@ def jordan_scale(n_inputs, n_outputs):
     r""":math:`\sqrt{\max(1, n_{\mathrm{out}} / n_{\mathrm{in}})}`, as Muon began.
 
     With it a layer that widens changes its outputs, in root mean square, as a square one does.
-    Reference: Jordan (2024).
+    Reference: Jordan et al. (2024). Book: eq. `eq-muon-jordan`.
 
     >>> float(jordan_scale(10, 40)), float(jordan_scale(40, 10))
     (2.0, 1.0)
@@ -70,7 +70,7 @@ def moonlight_scale(n_inputs, n_outputs):
     The entries of a full-rank orthogonal matrix have root mean square
     :math:`1 / \sqrt{\max(n_{\mathrm{in}}, n_{\mathrm{out}})}`. Scaled, it is 0.2, about that of
     AdamW's steps: AdamW's rate and weight decay can be kept.
-    Reference: Liu et al. (2025), eq. 4.
+    Reference: Liu et al. (2025), eq. 4. Book: eq. `eq-muon-moonlight`.
 
     >>> float(moonlight_scale(100, 25))
     2.0
@@ -97,7 +97,7 @@ class Muon:
     `moonlight_scale` (its "match_rms_adamw"). `weight_decay` is
     :math:`\lambda`; as in PyTorch and Moonlight r does not multiply it. PyTorch averages gradients
     instead of adding them up; Newton-Schulz forgets the factor :math:`1 - \beta` between the two.
-    Reference: Jordan (2024), Liu et al. (2025).
+    Reference: Jordan et al. (2024), Liu et al. (2025). Book: algorithm `alg-muon`.
 
     >>> optimizer = Muon(learning_rate=0.1)
     >>> x, grad = np.zeros((2, 2)), np.diag([3.0, -1.0])
@@ -151,7 +151,7 @@ def qk_clip(W_q: Matrix, W_k: Matrix, largest_logit: float, threshold=100.0):
 
     `largest_logit` is the :math:`S_{\max}` seen in the forward pass; a head below the threshold is
     left alone. With Muon's step this is MuonClip.
-    Reference: Kimi Team (2025).
+    Reference: Kimi Team (2025). Book: eq. `eq-qk-clip-weights`.
 
     >>> qk_clip(np.eye(2), np.eye(2), largest_logit=400.0)[0]
     array([[0.5, 0. ],

@@ -37,7 +37,7 @@ class StepDecay:
 
     .. math:: \alpha_k = \alpha_0 \, \gamma^{\lfloor k / n \rfloor}
 
-    PyTorch's `StepLR`.
+    PyTorch's `StepLR`. Book: eq. `eq-schedule-step`.
 
     >>> StepDecay(1.0, n_steps=10, factor=0.5)(np.array([0, 9, 10, 20]))
     array([1.  , 1.  , 0.5 , 0.25])
@@ -68,6 +68,7 @@ class InverseDecay:
 
     The sum of the rates is infinite, so any distance can be covered; the sum of their squares is
     finite, so the noise dies out. Reference: Robbins and Monro (1951).
+    Book: eq. `eq-schedule-inverse`.
 
     >>> InverseDecay(1.0, n_steps=10)(np.array([0, 10, 30]))
     array([1.  , 0.5 , 0.25])
@@ -92,7 +93,7 @@ class Cosine:
               \left(1 + \cos \frac{\pi \min(k, n)}{n}\right)
 
     After `n_steps` it stays at `last_rate`; PyTorch's `CosineAnnealingLR` would climb again.
-    Reference: Loshchilov and Hutter (2017).
+    Reference: Loshchilov and Hutter (2017). Book: eq. `eq-schedule-cosine`.
 
     >>> Cosine(1.0, n_steps=10)(np.array([0, 5, 10, 15]))
     array([1. , 0.5, 0. , 0. ])
@@ -120,7 +121,7 @@ class WarmUp:
               \alpha_k = s(k - n) \quad (k \ge n)
 
     The first rate is :math:`s(0)/n`, not 0: at 0 the first gradient would be computed in vain.
-    Reference: Goyal et al. (2017).
+    Reference: Goyal et al. (2017). Book: eq. `eq-schedule-warm-up`.
 
     >>> WarmUp(Constant(1.0), n_steps=4)(np.arange(6))
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])

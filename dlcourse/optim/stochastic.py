@@ -41,6 +41,7 @@ class SGD:
 
     `learning_rate` is :math:`\alpha_k`: a number, one number a run, or a schedule. PyTorch's
     `torch.optim.SGD(momentum=0)`. Reference: Robbins and Monro (1951).
+    Book: eq. `eq-sgd-step`, `eq-sgd-noise`.
 
     >>> optimizer = SGD(learning_rate=0.5)
     >>> x = np.array([1.0, -2.0])

@@ -1,0 +1,125 @@
+r"""Gradient descent: the bounds of its theorems, and the functions that attain them.
+
+f_star  smallest value of f         L, M   Lipschitz constant of the gradient (M beside m)
+gap     f(x) - f_star               m      strong convexity; kappa = M / m
+k       number of steps             distance  from the start to a minimizer, |x0 - x_star|
+
+Chapter: book/gradient_descent.ipynb.
+"""
+
+import numpy as np
+
+from dlcourse import _checks
+from dlcourse.optim.examples import Huber
+
+
+def least_squares_bound(distance, learning_rate, k, m, L):
+    r"""Bound on the distance to the nearest minimizer of a least-squares loss, t below 2/L.
+
+    .. math:: \lVert \beta^{(k)} - \hat\beta \rVert
+              \le \max(|1 - tm|, |1 - tL|)^k \, \lVert \beta^{(0)} - \hat\beta \rVert
+
+    `m` is the smallest positive eigenvalue of the curvature matrix.
+    Book: eq. `eq-gd-least-squares-rate`.
+
+    >>> least_squares_bound(distance=8.0, learning_rate=1.0, k=2, m=0.5, L=1.0)
+    2.0
+    """
+    _checks.curvatures(m, L)
+    return max(abs(1 - learning_rate * m), abs(1 - learning_rate * L)) ** k * distance
+
+
+def descent_bound(value, gradient_norm, learning_rate, L):
+    r"""What the descent lemma promises for f after one step, whatever the step size.
+
+    .. math:: f(x^+) \le f(x) - t \left(1 - \tfrac{Lt}{2}\right) \lVert \nabla f(x) \rVert^2
+
+    Book: eq. `eq-gd-descent`.
+
+    >>> float(descent_bound(value=0.5, gradient_norm=1.0, learning_rate=1.0, L=1.0))
+    0.0
+    """
+    t = learning_rate
+    return value - t * (1 - L * t / 2) * np.square(gradient_norm)
+
+
+def stationary_bound(gap, learning_rate, k):
+    r"""Bound on the smallest gradient norm of the first k points; needs no convexity.
+
+    .. math:: \min_{j < k} \lVert \nabla f(x^{(j)}) \rVert \le \sqrt{\frac{2 (f^{(0)} - f^*)}{t k}}
+
+    Valid for t up to 1/L. Book: eq. `eq-gd-stationary-rate`.
+
+    >>> float(stationary_bound(gap=2.0, learning_rate=0.5, k=2))
+    2.0
+    """
+    return np.sqrt(2 * gap / (learning_rate * np.asarray(k)))
+
+
+def convex_bound(distance, learning_rate, k):
+    r"""Bound on the gap after k steps on a smooth convex f.
+
+    .. math:: f(x^{(k)}) - f^* \le \frac{\lVert x^{(0)} - x^* \rVert^2}{2 t k}
+
+    Valid for t up to 1/L. Book: eq. `eq-gd-convex-rate`.
+
+    >>> float(convex_bound(distance=1.0, learning_rate=0.01, k=10))
+    5.0
+    """
+    return np.square(distance) / (2 * learning_rate * np.asarray(k))
+
+
+def convex_worst_case(distance, learning_rate, k, L):
+    r"""The largest gap after k steps that any smooth convex f can leave, for t up to 1/L.
+
+    .. math:: \max_f \, f(x^{(k)}) - f^* = \frac{L \lVert x^{(0)} - x^* \rVert^2}{4 L t k + 2}
+
+    Reference: Drori and Teboulle (2014), section 3. Book: eq. `eq-gd-worst-case`.
+
+    >>> float(convex_worst_case(distance=1.0, learning_rate=1.0, k=1, L=1.0))
+    0.16666666666666666
+    """
+    return L * np.square(distance) / (4 * L * learning_rate * np.asarray(k) + 2)
+
+
+def worst_function(distance, learning_rate, k, L) -> Huber:
+    """The function that leaves `convex_worst_case` after k steps from that distance.
+
+    Book: eq. `eq-gd-huber`.
+
+    >>> worst_function(distance=1.0, learning_rate=1.0, k=2, L=1.0)
+    Huber(delta=0.2, L=1.0, m=0.0)
+    """
+    return Huber(delta=distance / (2 * L * learning_rate * k + 1), L=L)
+
+
+def linear_bound(gap, k, m, M):
+    r"""Bound on the gap after k steps of size 1/M on a strongly convex f; `gap` is the first one.
+
+    .. math:: f(x^{(k)}) - f^* \le \left(1 - \tfrac{m}{M}\right)^k \left(f(x^{(0)}) - f^*\right)
+
+    Book: eq. `eq-gd-linear-rate`.
+
+    >>> linear_bound(gap=8.0, k=3, m=1.0, M=2.0)
+    1.0
+    """
+    _checks.curvatures(m, M)
+    return gap * (1 - m / M) ** k
+
+
+def n_steps_needed(gap, target, m, M) -> int:
+    r"""Steps of size 1/M after which the gap of a strongly convex f is surely at most `target`.
+
+    .. math:: k^* = \left\lceil \frac{\log(\text{gap} / \text{target})}{\log(1 / (1 - m/M))}
+              \right\rceil
+
+    Book: eq. `eq-gd-steps`.
+
+    >>> n_steps_needed(gap=5.5, target=1e-6, m=1.0, M=10.0)
+    148
+    """
+    _checks.curvatures(m, M)
+    _checks.positive(target, "target")
+    if gap <= target:
+        return 0
+    return 1 if m == M else int(np.ceil(np.log(gap / target) / -np.log1p(-m / M)))

@@ -1,0 +1,1 @@
+"""Mini-batches: how they are drawn, how noisy their gradients are, and where steps on them end."""

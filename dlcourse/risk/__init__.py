@@ -1,0 +1,1 @@
+"""Empirical risk: what a loss makes a model estimate, and how the fit flatters itself."""

@@ -1,0 +1,47 @@
+"""A little repository with this one's Makefile, extensions and checks, to plant faults in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = ["Makefile", "pyproject.toml", "_config.yml", "requirements.lock"]
+CHECKS = ["__init__.py", "conftest.py", "ledger.py", "test_statements.py"]
+TOC = "format: jb-book\nroot: book/index\nparts:\n  - caption: Part\n    chapters:\n"
+
+
+class LittleBook:
+    """A repository in `root` that shares the environment of this one."""
+
+    def __init__(self, root):
+        self.root = root
+        for name in SETTINGS:
+            shutil.copy(ROOT / name, root)
+        for name in ("_ext", "_static", "_templates"):
+            shutil.copytree(ROOT / "book" / name, root / "book" / name)
+        shutil.copy(ROOT / "book" / "conftest.py", root / "book")
+        (root / "book" / "references.bib").touch()
+        (root / "tests").mkdir()
+        for name in CHECKS:
+            shutil.copy(ROOT / "tests" / name, root / "tests")
+        self.write("book/index.md", "# A little book")
+        self.write("_toc.yml", TOC)
+
+    def write(self, name, text):
+        (self.root / name).write_text(text + "\n")
+
+    def add_to_contents(self, *names):
+        with (self.root / "_toc.yml").open("a") as contents:
+            contents.writelines(f"      - file: book/{name}\n" for name in names)
+
+    def make(self, step, checked="book", jobs=0):
+        """Run a step of `make test`; its exit code and all that it prints."""
+        tools = Path(sys.executable).parent
+        command = ["make", step, f"BIN={tools}", f"CHECKED={checked}", f"JOBS={jobs}"]
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MAKE"))}
+        run = subprocess.run(
+            command, cwd=self.root, env=inherited, capture_output=True, text=True, timeout=300
+        )
+        return run.returncode, run.stdout + run.stderr
