@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcourse import autograd as ag
-from dlcourse.autograd.tensor import sum_to
+from dlcourse.autograd.tensor import parameter, sum_to
 from dlcourse.gradcheck import check_gradient
 
 torch.set_num_threads(1)
@@ -31,6 +31,7 @@ UNARY = {  # ours, theirs
     "mean": (ag.mean, torch.mean),
     "max": (ag.max, torch.amax),
     "sum of rows": (lambda x: x.sum(-1), lambda x: x.sum(-1)),
+    "sum of two axes": (lambda x: x[None].sum((0, -1)), lambda x: x[None].sum((0, -1))),
     "mean of columns": (lambda x: x.mean(0, keepdims=True), lambda x: x.mean(0, keepdim=True)),
     "max of rows": (lambda x: x.max(-1), lambda x: x.amax(-1)),
     "max kept": (lambda x: x.max(0, keepdims=True), lambda x: x.amax(0, keepdim=True)),
@@ -45,6 +46,10 @@ UNARY = {  # ours, theirs
     "reshape": (lambda x: x.reshape(-1), lambda x: x.reshape(-1)),
     "reshape of transpose": (lambda x: x.T.reshape(-1) * x.reshape(-1), None),
     "transpose": (ag.transpose, lambda x: x.permute(*reversed(range(x.ndim)))),
+    "turned axes": (
+        lambda x: ag.transpose(x.reshape(1, x.shape[0], -1), (2, 0, 1)),
+        lambda x: x.reshape(1, x.shape[0], -1).permute(2, 0, 1),
+    ),
     "slice": (lambda x: x[1:], lambda x: x[1:]),
     "new axis": (lambda x: x[None, ..., 0], lambda x: x[None, ..., 0]),
     "picked twice": (lambda x: x[np.array([0, -1, 0])], lambda x: x[[0, -1, 0]]),
@@ -53,6 +58,10 @@ UNARY = {  # ours, theirs
         lambda x: torch.cat([x, x * x, x], -1),
     ),
     "stack": (lambda x: ag.stack([x, ag.exp(x)], 1), lambda x: torch.stack([x, x.exp()], 1)),
+    "stack last": (
+        lambda x: ag.stack([x, ag.exp(x)], -1),
+        lambda x: torch.stack([x, x.exp()], -1),
+    ),
     "where": (
         lambda x: ag.where(x > 0.3, x * x, -x),
         lambda x: torch.where(x > 0.3, x * x, -x),
@@ -138,6 +147,7 @@ def test_unary_operations_have_the_right_derivative_and_agree_with_torch(name, s
     f, g = UNARY[name]
     check_gradient(ag_function(weighted(f)), x, rng, rtol=1e-5)
     if g is not None:
+        assert f(ag.Tensor(x)).shape == tuple(g(torch.from_numpy(x)).shape)
         assert_close(ours(weighted(f), x), theirs(weighted(g), x))
 
 
@@ -264,6 +274,19 @@ def test_extreme_inputs_overflow_nowhere():
 def test_slopes_at_kinks_are_zero():
     for f in (ag.absolute, ag.relu):
         assert ours(lambda x, f=f: f(x).sum(), np.zeros(2))[1].tolist() == [0, 0]
+
+
+def test_the_gradient_of_a_largest_entry_is_shared_among_ties():
+    x = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
+    _, grad = ours(lambda x: x.max(1).sum(), x)
+    np.testing.assert_allclose(grad, [[0, 1 / 2, 1 / 2], [1 / 3, 1 / 3, 1 / 3]])
+
+
+def test_a_gradient_in_its_place_forgets_the_one_before():
+    x = parameter(np.array([1.0, 2.0, 3.0]), place=np.empty(3))
+    for part, expected in ((x, [2, 4, 6]), (x[:1], [2, 0, 0]), (x[np.array([1, 1])], [0, 8, 0])):
+        (part * part).sum().backward()
+        np.testing.assert_array_equal(x.place, expected)
 
 
 def test_both_precisions_stay_what_they_are(rng):
@@ -461,8 +484,12 @@ def test_nan_is_refused_at_the_door_and_at_the_loss():
 def test_mixed_precision_is_refused_with_the_cure():
     with pytest.raises(ValueError, match=r"one precision, got float32 and float64.*astype"):
         ag.Tensor(np.ones(2, np.float32)) * ag.Tensor(np.ones(2))
+    x, W, b = np.ones((1, 2)), np.ones((2, 1)), np.ones(1)
+    for mixed in ((x, W.astype("f"), b), (x, W, b.astype("f"))):
+        with pytest.raises(ValueError, match="one precision"):
+            ag.affine(*mixed)
     with pytest.raises(ValueError, match="one precision"):
-        ag.affine(np.ones((1, 2)), ag.Tensor(np.ones((2, 1), np.float32)), np.ones(1, np.float32))
+        ag.concatenate([x, ag.Tensor(x.astype("f"))])
 
 
 def test_backward_from_many_numbers_is_refused():
@@ -510,6 +537,11 @@ def test_wrong_shapes_are_refused_with_the_cure():
         ag.affine(np.ones(4), W, b)
     with pytest.raises(ValueError, match=r"offsets \(1, k\)\? Use `.ravel"):
         ag.affine(np.ones((4, 2)), W, ag.Tensor(np.ones((1, 1))))
+    for W_b in ((np.ones(2), np.array(1.0)), (np.ones((2, 1, 1)), np.ones((1, 1)))):
+        with pytest.raises(ValueError, match=r"`W` \(p, k\)"):
+            ag.affine(np.ones((4, 2)), *W_b)
+    with pytest.raises(ValueError, match=r"column \(n, 1\)\? Use `.ravel"):
+        ag.binary_cross_entropy(np.ones((4, 1)), np.ones(4))
     with pytest.raises(ValueError, match="rows of the right one"):
         ag.matmul(np.ones((4, 2)), np.ones((3, 2)))
     with pytest.raises(ValueError, match="or one a run"):

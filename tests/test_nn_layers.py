@@ -73,6 +73,20 @@ def test_normalization_layers_agree_with_torch(rng):
     )
 
 
+@pytest.mark.parametrize("name", ["BatchNorm", "LayerNorm"])
+def test_normalization_takes_its_gain_offset_and_epsilon_from_the_layer(name, rng):
+    x, gain, offset = rng.normal(size=(8, 5)), rng.normal(size=5), rng.normal(size=5)
+    ours = getattr(nn, name)(5, epsilon=0.5)
+    their_class = {"BatchNorm": torch.nn.BatchNorm1d, "LayerNorm": torch.nn.LayerNorm}[name]
+    theirs = their_class(5, eps=0.5, dtype=torch.float64)
+    ours.parameters.flat[:] = np.concatenate([gain, offset])
+    theirs.weight.data, theirs.bias.data = torch.from_numpy(gain), torch.from_numpy(offset)
+    for training in (True, False):
+        theirs.train(training)
+        expected = theirs(torch.from_numpy(x)).detach().numpy()
+        np.testing.assert_allclose(ours(x, training).data, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_every_layer_has_the_right_gradient(training, rng):
     network = nn.Sequential(
@@ -133,6 +147,12 @@ def test_a_residual_block_with_zero_weights_is_the_identity(rng):
     np.testing.assert_array_equal(x.grad, np.ones((4, 3)))
 
 
+def test_a_residual_block_hands_on_whether_it_trains(rng):
+    block, x = nn.Residual(nn.Dropout(0.5, rng)), np.ones((10, 10))
+    np.testing.assert_array_equal(block(x).data, 2 * x)
+    assert set(np.unique(block(x, training=True).data)) == {1.0, 3.0}
+
+
 # One flat vector
 
 
@@ -166,6 +186,16 @@ def test_a_layer_that_moves_into_another_network_leaves_the_first_vector(rng):
     assert inner.parameters is not first
 
 
+def test_a_network_that_has_lost_one_layer_makes_its_vector_anew(rng):
+    moving = nn.Linear(2, 2, rng)
+    network = nn.Sequential(nn.Linear(2, 2, rng), moving)
+    before = network.parameters
+    moved = moving.parameters
+    assert not before.are_held()
+    assert network.parameters is not before
+    assert not moved.are_held()
+
+
 def test_a_layer_used_twice_counts_once(rng):
     shared = nn.Linear(3, 3, rng)
     network = nn.Sequential(shared, ag.tanh, shared)
@@ -181,6 +211,11 @@ def test_parameters_that_the_loss_does_not_use_get_a_zero_gradient(rng):
     parameters.take_gradient(ag.square(network(X)).mean())
     parameters.take_gradient(ag.square(network.layers[0](X)).mean())
     assert (parameters.grad[:6] != 0).all()
+    assert (parameters.grad[6:] == 0).all()
+    with ag.Capture() as capture:
+        parameters.take_gradient(ag.square(network.layers[0](X)).mean())
+    parameters.grad[:] = 1.0
+    capture.replay()
     assert (parameters.grad[6:] == 0).all()
 
 

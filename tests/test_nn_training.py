@@ -139,6 +139,38 @@ def test_early_stopping_keeps_the_best_network(rng):
     assert f"after epoch {best}, the best" in repr(history)
 
 
+def test_an_epoch_that_only_equals_the_best_one_is_no_improvement(rng):
+    X, nothing = rng.normal(size=(8, 3)), np.zeros((8, 1))
+    network = nn.MLP((3, 1), rng, initializer=nn.zero)
+    recipe = nn.Recipe(squares, optim.SGD(0.1), patience=2)
+    history = nn.fit(network, X, nothing, recipe, rng, validation=(X, nothing))
+    assert history.best_epoch == 1
+    assert len(history.train_loss) == 3
+
+
+def test_training_that_ends_within_its_patience_is_not_stopped_early(rng):
+    X, y, _ = linear_data(rng)
+    recipe = nn.Recipe(squares, optim.Adam(), n_epochs=3, patience=5)
+    history = nn.fit(small_network(), X, y, recipe, rng, validation=(X, y))
+    assert not history.is_stopped_early
+
+
+def test_the_train_loss_counts_every_row_once(rng):
+    X, y, _ = linear_data(rng, n=10)
+    network = small_network()
+    loss = nn.evaluate(network, squares, X, y)
+    recipe = nn.Recipe(squares, optim.SGD(1e-12), n_epochs=1, batch_size=4)  # 4, 4 and 2 rows
+    history = nn.fit(network, X, y, recipe, rng)
+    np.testing.assert_allclose(history.train_loss, loss, rtol=1e-9)
+
+
+def test_evaluation_drops_nothing(rng):
+    X, y, _ = linear_data(rng)
+    network = small_network(dropout_p=0.5)
+    expected = np.mean((network(X).data - y) ** 2)
+    assert nn.evaluate(network, squares, X, y) == pytest.approx(expected, rel=1e-12)
+
+
 def test_without_validation_the_last_network_is_kept(rng):
     X, y, _ = linear_data(rng)
     history = nn.fit(small_network(), X, y, nn.Recipe(squares, optim.Adam(), n_epochs=3), rng)
@@ -238,8 +270,9 @@ def test_a_file_of_another_network_or_with_a_pickle_is_refused(tmp_path, rng):
     nn.save(path, small_network())
     with pytest.raises(ValueError, match=r"these differ.*layers.1"):
         nn.load(path, network_with_everything(rng))
-    with pytest.raises(ValueError, match="these differ"):
-        nn.load(path, small_network(dtype=np.float32))
+    for other in (small_network(dtype=np.float32), nn.MLP((3, 9, 1), rng)):
+        with pytest.raises(ValueError, match="these differ"):
+            nn.load(path, other)
     np.savez(path, **{"layers.0.weight": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="allow_pickle=False"):
         nn.load(path, small_network())

@@ -149,6 +149,7 @@ PAGES = {
     "broken-tex": ("$$ \\frac{1}{ $$ (eq-broken)", "cannot typeset"),
     "unknown-number": ("Numbers: {glue:text}`no_such_number`", "no_such_number"),
     "unknown-paper": ("{cite:p}`no-such-paper`", "could not find bibtex key"),
+    "unknown-erratum": ("See {erratum}`E99`.", "there is no erratum E99"),
     "unknown-anchor": ("See [there](index.md#no-such-heading).", "no-such-heading"),
 }
 

@@ -17,6 +17,17 @@ UV = [sys.executable, "-m", "uv"]
 OTHER_PARAMETERS = {
     "least_squares": {"seed": 7, "n_draws": 1_500, "noise_sd": 0.4, "degree": 4},
     "gradient_descent": {"seed": 7, "n_problems": 10, "kappa": 50.0, "n_steps": 300},
+    "logistic_regression": {
+        "seed": 7,
+        "n_draws": 300,
+        "n_observations": 2_500,
+        "degree": 3,
+        "n_steps": 200,
+        "n_escape": 3_000,
+    },
+    "supervised_learning": {"seed": 7, "n_days": 800, "n_small": 25, "n_noise": 200},
+    "stochastic_gradients": {"seed": 7, "n_large": 512, "n_epochs": 30, "n_stream": 10_000},
+    "theorems": {"seed": 7, "n_problems": 10},
 }
 
 
@@ -44,7 +55,7 @@ def clean_python(wheels, tmp_path_factory):
     python = home / "venv" / "bin" / "python"
     (wheel,) = wheels.glob("dlcourse-*.whl")
     pins = [argument for name in environment.LOCKS for argument in ("--constraint", ROOT / name)]
-    tools = [f"dlcourse[torch] @ {wheel.as_uri()}", "ipykernel", "papermill"]
+    tools = [f"dlcourse[torch,theorems] @ {wheel.as_uri()}", "ipykernel", "papermill"]
     source = environment.torch_source()
     run(*UV, "pip", "install", "--python", python, *source, *pins, *tools)
     return python

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import errata_rows
 import proofs
+import slide_map
 from docutils import nodes
 from docutils.statemachine import StringList
 from repository import find_repository
@@ -55,11 +56,9 @@ class Errata(SphinxDirective):
         for term, text in entries.items():
             lines += [term, f": {' '.join(text.split())}", ""] if text else []
         if row.tests:
-            tests = [(claim(test, self.env.app.test_results), test) for test in row.tests]
-            lines.append("Tests" if len(tests) > 1 else "Test")
-            lines += [
-                line for claim, name in tests for line in (f": {claim}", "", f"  `{name}`", "")
-            ]
+            lines.append("Tests" if len(row.tests) > 1 else "Test")
+        for test in row.tests:
+            lines += [f": {claim(test, self.env.app.test_results)}", "", f"  `{test}`", ""]
         return lines
 
 
@@ -84,7 +83,10 @@ def chapter(stem, env):
     """A link to the chapter, or its name where it is still to come."""
     if f"book/{stem}" in env.found_docs:
         return f"{{doc}}`{stem}`"
-    return f"{stem.replace('_', ' ').capitalize()}, planned" if stem else ""
+    if not stem:
+        return ""
+    env.note_dependency(str(slide_map.BOOK / "slides.yml"))
+    return f"{slide_map.read_map()['planned'].get(stem, stem)}, planned"
 
 
 def claim(test, results):

@@ -59,11 +59,11 @@ class Shrinkage(PrintsTable):
     def table(self):
         return Table(
             {
-                "size of the gradients": [f"{s:g}" for s in self.sizes],
-                "left inside Adam": [f"{x:.2f}" for x in self.inside[-1]],
-                "computed": [f"{x:.2f}" for x in self.inside_computed[-1]],
-                "left by AdamW": [f"{x:.3f}" for x in self.beside[-1]],
-                "computed for AdamW": [f"{self.beside_computed[-1]:.3f}"] * len(self.sizes),
+                "size of g": [f"{s:g}" for s in self.sizes],
+                "inside Adam": [f"{x:.2f}" for x in self.inside[-1]],
+                "formula": [f"{x:.2f}" for x in self.inside_computed[-1]],
+                "AdamW": [f"{x:.3f}" for x in self.beside[-1]],
+                "AdamW formula": [f"{self.beside_computed[-1]:.3f}"] * len(self.sizes),
             }
         )
 
@@ -74,9 +74,9 @@ def shrinkage(
     """Weights under both, the mean of 200 runs in pairs that see each other's gradients mirrored.
 
     >>> shrinkage(np.array([1.0, 10.0]), lam=0.2, rng=np.random.default_rng(0), n_steps=500)
-    size of the gradients  left inside Adam  computed  left by AdamW  computed for AdamW
-    1                      0.13              0.13      0.135          0.135
-    10                     0.82              0.82      0.135          0.135
+    size of g  inside Adam  formula  AdamW  AdamW formula
+    1          0.13         0.13     0.135  0.135
+    10         0.82         0.82     0.135  0.135
     """
     noise = rng.choice([-1.0, 1.0], (n_steps, 100, len(sizes))) * sizes
     noise = np.concatenate([noise, -noise], axis=1)  # mirrored, so that chance adds no drift
