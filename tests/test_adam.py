@@ -107,7 +107,7 @@ def test_after_a_long_silence_one_step_may_be_longer_than_alpha():
         Adam(1e-3), np.zeros(1), lambda k, x: np.full(1, float(k == silence)), n_steps=silence + 1
     )
     longest = np.abs(np.diff(points[:, 0])).max() / 1e-3
-    assert longest == pytest.approx((1 - 0.9) / np.sqrt(1 - 0.999), rel=1e-3)  # 3.16, the bound
+    assert longest == pytest.approx((1 - 0.9) / np.sqrt(1 - 0.999), rel=1e-3)  # 3.16
 
 
 def root_decay(k, x, grad):
