@@ -30,6 +30,8 @@ def contraction_bound(distance, learning_rate, m):
 
     .. math:: \lVert x - \alpha \nabla f(x) - x^* \rVert \le (1 - \alpha m) \lVert x - x^* \rVert
 
+    Book: eq. `eq-sgd-contraction`.
+
     >>> contraction_bound(distance=2.0, learning_rate=0.5, m=1.0)
     1.0
     """
@@ -40,6 +42,8 @@ def noise_floor(learning_rate, m, sigma):
     r"""Mean squared distance at which constant steps stop to come closer.
 
     .. math:: \frac{\alpha \sigma^2}{m (2 - \alpha m)}
+
+    Book: eq. `eq-sgd-floor`.
 
     >>> noise_floor(learning_rate=0.5, m=2.0, sigma=2.0)
     1.0
@@ -52,6 +56,8 @@ def constant_step_bound(distance, learning_rate, k, m, sigma):
 
     .. math:: \mathbb{E} \lVert x_k - x^* \rVert^2 \le q^k \lVert x_0 - x^* \rVert^2
               + (1 - q^k) \frac{\alpha \sigma^2}{m (2 - \alpha m)}, \qquad q = (1 - \alpha m)^2
+
+    Book: eq. `eq-sgd-constant`.
 
     >>> constant_step_bound(distance=2.0, learning_rate=0.5, k=1, m=1.0, sigma=3.0)
     3.25
@@ -77,6 +83,8 @@ def decaying_schedule(m, M, k0=None) -> InverseDecay:
 
     .. math:: \alpha_k = \frac{1}{m (k + k_0)}
 
+    Book: eq. `eq-sgd-decaying-step`.
+
     >>> decaying_schedule(m=0.5, M=3.0)
     InverseDecay(first_rate=0.5, n_steps=4)
     """
@@ -95,6 +103,8 @@ def decaying_step_bound(distance, k, k0, m, sigma):
 
     .. math:: \mathbb{E} \lVert x_k - x^* \rVert^2 \le
               \frac{(k_0 - 1)^2 \lVert x_0 - x^* \rVert^2 + k \sigma^2 / m^2}{(k + k_0 - 1)^2}
+
+    Book: eq. `eq-sgd-decaying`.
 
     >>> decaying_step_bound(distance=1.0, k=8, k0=3, m=0.5, sigma=1.0)
     0.36

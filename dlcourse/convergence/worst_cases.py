@@ -44,7 +44,10 @@ def descent(at: Places) -> Bench:
 
 
 def stationary(at: Places) -> Bench:
-    r"""Washboards on which no gradient falls below the first: :math:`\sqrt{4 / (3k - 1)}`."""
+    r"""Washboards on which no gradient falls below the first: :math:`\sqrt{4 / (3k - 1)}`.
+
+    Book: eq. `eq-worst-stationary`.
+    """
     smallest = []
     for k in at:
         run = minimize(Washboard(slope=1.0), k * ONE, GradientDescent(1.0), max_steps=k - 1)
@@ -78,7 +81,10 @@ def heavy_ball_distance(at: Places) -> Bench:
 
 
 def nesterov_convex(at: Places) -> Bench:
-    """For each k a Huber function of its own, as for gradient descent: 2 / ((k + 2) (k + 3))."""
+    """For each k a Huber function of its own, as for gradient descent: 2 / ((k + 2) (k + 3)).
+
+    Book: eq. `eq-worst-nesterov`.
+    """
     worst = [Huber(delta=4 / ((k + 2) * (k + 3))) for k in at]
     gaps = [_nesterov_gap(f, GrowingMomentum(), k) for f, k in zip(worst, at, strict=True)]
     return Bench("Nesterov, convex", at, np.array([gaps]), nesterov.convex_bound(1.0, 1.0, at))

@@ -25,7 +25,9 @@ def train_error(n_layers, initializer):
     X, rng = X.astype(np.float32), np.random.default_rng(0)
     sizes = (64, *[64] * (n_layers - 1), 10)
     network = nn.MLP(sizes, rng, initializer=initializer, dtype=np.float32)
-    recipe = nn.Recipe(ag.softmax_cross_entropy, optim.HeavyBall(0.002), n_epochs=25)
+    # The rate fades out, because at a constant one the last step may be a bad one.
+    rate = optim.Cosine(0.003, n_steps=25 * 57)
+    recipe = nn.Recipe(ag.softmax_cross_entropy, optim.HeavyBall(rate), n_epochs=25)
     nn.fit(network, X, labels, recipe, rng)
     return error(network, X, labels)
 

@@ -138,8 +138,8 @@ def test_batch_normalization_trains_at_a_step_that_is_too_large_without_it(print
 def test_at_22_layers_xavier_is_behind_and_at_30_it_does_not_start(printed):
     he_22, xavier_22 = train_error(22, nn.he), train_error(22, nn.xavier)
     he_30, xavier_30 = train_error(30, nn.he), train_error(30, nn.xavier)
-    assert he_22 < 0.1 < 0.3 < xavier_22 < CHANCE - 0.1  # both move, he sooner
-    assert he_30 < 0.2
-    assert xavier_30 > 0.75
-    printed.agrees(he_22=he_22, he_30=he_30, within=0.08)
-    printed.agrees(xavier_22=xavier_22, xavier_30=xavier_30, within=0.15)
+    assert he_22 < 0.1 < xavier_22 < CHANCE - 0.05  # both move, He's sooner
+    assert he_30 < 0.1
+    assert xavier_30 > CHANCE - 0.02
+    printed.agrees(he_22=he_22, he_30=he_30, within=0.05)
+    printed.agrees(xavier_22=xavier_22, xavier_30=xavier_30, within=0.05)
