@@ -127,10 +127,9 @@ def hold(
 
 
 def mean_and_sd(scores: Float[Array, " seeds"]) -> str:
-    """As a table shows it, on one line.
+    """Mean and standard deviation over the seeds, as a table shows them.
 
     >>> mean_and_sd(np.array([0.9, 1.1]))
     '1 ± 0.1'
     """
-    space = "\N{NO-BREAK SPACE}"
-    return f"{scores.mean():.3g}{space}±{space}{scores.std(ddof=1):.1g}"
+    return f"{scores.mean():.3g} ± {scores.std(ddof=1):.1g}"

@@ -253,6 +253,24 @@ def test_the_square_of_the_convex_proof_is_an_identity():
     assert sympy.simplify(left - (w.dot(w) - moved.dot(moved)) / (2 * alpha)) == 0
 
 
+@pytest.mark.parametrize("make", [HeavyBall, Nesterov])
+def test_a_momentum_that_changes_is_the_same_in_place(make, rng):
+    optimizer, x = make(0.1, GrowingMomentum()), rng.normal(size=5)
+    moved, state, moved_state = x.copy(), optimizer.init(x), optimizer.init(x)
+    for _ in range(10):
+        grad = rng.normal(size=5)
+        x, state = optimizer.step(x, grad, state)
+        optimizer.update(moved, grad, moved_state)
+        np.testing.assert_allclose(moved, x, rtol=1e-12, atol=1e-14)
+    expected = np.zeros(5)  # the velocity by hand
+    fresh = optimizer.init(expected)
+    for k, momentum in enumerate([0.0, 0.0, 0.25]):
+        _, fresh = optimizer.step(np.zeros(5), np.ones(5), fresh)
+        expected = momentum * expected + 1
+        np.testing.assert_allclose(fresh.velocity, expected)
+        assert fresh.k == k + 1
+
+
 @every_problem
 def test_fistas_momentum_keeps_the_same_bound(problem):
     t = [1.0]

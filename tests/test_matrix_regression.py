@@ -3,30 +3,19 @@
 import numpy as np
 import pytest
 
-from dlcourse.matrix_regression import WORLDS, Comparison, World, entrants
+from dlcourse.matrix_regression import WORLDS, Comparison, Sample, World, entrants, path
 from dlcourse.optim import SGD, Cosine, Muon
 
 SMALL = World(kappa=10.0, rank=2, noise_sd=0.1, batch_size=8, p=4)
 
 
-def plain_path(world, rate, n_steps, seeds):
-    """SGD on one seed after the other, from the same draws."""
-    rng = np.random.default_rng(list(seeds))
-    truth = world.draw(rng, len(seeds))
-    draws = [
-        (
-            rng.normal(size=(len(seeds), world.batch_size, world.p)),
-            rng.normal(size=(len(seeds), world.batch_size, world.p)),
-        )
-        for _ in range(n_steps)
-    ]
-    distances = np.ones((n_steps + 1, len(seeds)))
-    for seed in range(len(seeds)):
-        W, W_star = np.zeros((world.p, world.p)), truth.W_star[seed]
-        for k, (Z, noise) in enumerate(draws):
-            X = Z[seed] @ truth.root[seed]
-            y = X @ W_star + world.noise_sd * noise[seed]
-            W = W - rate * X.T @ (X @ W - y) / world.batch_size
+def plain_path(sample, rate):
+    """SGD on one seed after the other."""
+    distances = np.ones((len(sample.X) + 1, len(sample.W_star)))
+    for seed, W_star in enumerate(sample.W_star):
+        W = np.zeros_like(W_star)
+        for k, (X, Y) in enumerate(zip(sample.X[:, seed], sample.Y[:, seed], strict=True)):
+            W = W - rate * X.T @ (X @ W - Y) / len(X)
             distances[k + 1, seed] = np.linalg.norm(W - W_star) / np.linalg.norm(W_star)
     return distances
 
@@ -34,38 +23,46 @@ def plain_path(world, rate, n_steps, seeds):
 # (a) Is the derivative right?
 
 
-def test_the_gradient_is_on_average_that_of_the_population(rng):
-    world = World(kappa=10.0, rank=2, noise_sd=0.5, batch_size=50_000, p=4)
-    truth = world.draw(rng, 1)
-    W = rng.normal(size=(1, 4, 4))
-    expected = truth.root @ truth.root @ (W - truth.W_star)
-    np.testing.assert_allclose(world.gradient(W, truth, rng), expected, atol=0.05)
+def test_the_gradient_is_the_slope_of_half_the_mean_squared_error(rng):
+    sample, W = SMALL.draw(2, [0]), rng.normal(size=(1, 4, 4))
+    X, Y, along = sample.X[1, 0], sample.Y[1, 0], rng.normal(size=(4, 4))
+
+    def f(W):
+        return ((X @ W - Y) ** 2).sum(axis=1).mean() / 2
+
+    slope = (f(W[0] + 1e-6 * along) - f(W[0] - 1e-6 * along)) / 2e-6
+    assert np.sum(sample.gradient(1, W)[0] * along) == pytest.approx(slope, rel=1e-6)
 
 
 # (b) Does a plain loop agree?
 
 
 def test_paths_are_those_of_a_plain_loop_over_seeds():
-    ours = SMALL.path(SGD(0.1), 20, range(3))
-    np.testing.assert_allclose(ours, plain_path(SMALL, 0.1, 20, range(3)), rtol=1e-10)
+    sample = SMALL.draw(20, range(3))
+    np.testing.assert_allclose(path(SGD(0.1), sample), plain_path(sample, 0.1), rtol=1e-10)
 
 
 # (c) Do we recover a known truth?
 
 
-def test_a_world_has_the_stated_condition_number_rank_and_size(rng):
-    for world in WORLDS.values():
-        truth = world.draw(rng, 3)
-        s = np.linalg.svd(truth.W_star, compute_uv=False)
-        assert np.linalg.cond(truth.root) ** 2 == pytest.approx([world.kappa] * 3)
-        np.testing.assert_allclose(np.linalg.norm(s, axis=1), np.sqrt(world.p))
-        np.testing.assert_allclose(s[:, : world.rank], np.sqrt(world.p / world.rank))
-        np.testing.assert_allclose(s[:, world.rank :], 0, atol=1e-12)
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_world_has_the_stated_curvature_rank_size_and_noise(name):
+    world = WORLDS[name]
+    sample = world.draw(200, range(3))
+    s = np.linalg.svd(sample.W_star, compute_uv=False)
+    np.testing.assert_allclose(s[:, : world.rank], np.sqrt(world.p / world.rank))
+    np.testing.assert_allclose(s[:, world.rank :], 0, atol=1e-12)
+    noise = sample.Y - sample.X @ sample.W_star
+    assert noise.std() == pytest.approx(world.noise_sd, rel=0.02)
+    X = np.moveaxis(sample.X, 1, 0).reshape(3, -1, world.p)
+    curvatures = np.linalg.eigvalsh(np.swapaxes(X, 1, 2) @ X / X.shape[1])
+    expected = np.geomspace(1 / world.kappa, 1.0, world.p)
+    np.testing.assert_allclose(curvatures, np.tile(expected, (3, 1)), rtol=0.12)
 
 
 def test_without_noise_and_with_a_falling_step_muon_finds_the_truth():
     world = World(kappa=10.0, rank=4, noise_sd=0.0, p=4)
-    assert world.path(Muon(Cosine(0.1, 300)), 300, range(3))[-1].max() < 0.01
+    assert path(Muon(Cosine(0.1, 300)), world.draw(300, range(3)))[-1].max() < 0.01
 
 
 @pytest.fixture(scope="module")
@@ -91,22 +88,28 @@ def test_the_paths_shown_end_at_the_scores_of_the_contest(comparison):
 # (d) What must not change the answer?
 
 
-def test_paths_repeat_and_step_sizes_do_not_change_the_draws():
-    a, b = (SMALL.path(SGD(0.1), 5, range(2)) for _ in range(2))
-    np.testing.assert_array_equal(a, b)
-    still = SMALL.path(SGD(1e-300), 5, range(2))
-    np.testing.assert_allclose(still, 1.0)
+def test_draws_repeat_and_a_step_of_nothing_goes_nowhere():
+    for one, other in zip(SMALL.draw(5, range(2)), SMALL.draw(5, range(2)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(path(SGD(1e-300), SMALL.draw(5, range(2))), 1.0)
+
+
+def test_seeds_move_apart_from_each_other():
+    sample = SMALL.draw(10, range(3))
+    alone = Sample(sample.W_star[1:2], sample.X[:, 1:2], sample.Y[:, 1:2])
+    np.testing.assert_allclose(path(Muon(0.1), sample)[:, 1:2], path(Muon(0.1), alone))
 
 
 # (e) Does a planted bug show?
 
 
-def test_a_step_size_far_too_large_ends_at_infinity_and_is_not_chosen():
-    assert np.isinf(SMALL.path(SGD(1e6), 100, range(2))[-1]).all()
-    with pytest.raises(AssertionError):
-        np.testing.assert_allclose(
-            SMALL.path(SGD(0.1), 20, range(3)), plain_path(SMALL, 0.11, 20, range(3)), rtol=1e-3
-        )
+def test_another_step_size_gives_another_path():
+    sample = SMALL.draw(20, range(3))
+    assert np.abs(path(SGD(0.1), sample) - plain_path(sample, 0.11)).max() > 1e-3
+
+
+def test_a_step_size_far_too_large_ends_at_infinity():
+    assert np.isinf(path(SGD(1e6), SMALL.draw(100, range(2)))[-1]).all()
 
 
 def test_all_entrants_have_grids_of_one_length():

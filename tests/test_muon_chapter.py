@@ -11,6 +11,7 @@ import sympy
 import torch
 
 from dlcourse.matrix_regression import World
+from dlcourse.matrix_regression import path as regression_path
 from dlcourse.nn.attention import Heads, clip_factor, toy_heads
 from dlcourse.optim import Muon, jordan_scale, moonlight_scale, newton_schulz
 from dlcourse.optim.muon import qk_clip
@@ -574,9 +575,9 @@ def test_muon_with_decay_is_frank_wolfe_and_finds_the_constrained_minimum(rng):
 
 
 def test_a_constant_step_ends_about_as_far_away_as_it_is_long():
-    easy = World(kappa=1.0, rank=16, noise_sd=0.0)
+    easy = World(kappa=1.0, rank=16, noise_sd=0.0).draw(400, range(5))
     for rate in (0.1, 0.01):
-        assert 0.5 * rate < easy.path(Muon(rate), 400, range(5))[-1].mean() < 2 * rate
+        assert 0.5 * rate < regression_path(Muon(rate), easy)[-1].mean() < 2 * rate
 
 
 def test_momentum_averages_noise_away_before_it_orthogonalizes(rng):

@@ -255,3 +255,16 @@ def test_the_precision_of_the_data_must_be_that_of_the_network(rng):
     network = nn.MLP((2, 1), rng, dtype=np.float32)
     with pytest.raises(ValueError, match="one precision"):
         network(np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_keeps_its_precision_outside_of_training(rng, dtype):
+    layer, theirs = nn.BatchNorm(3, dtype=dtype), torch.nn.BatchNorm1d(3)
+    x = rng.normal(size=(20, 3)).astype(dtype)
+    layer(x, training=True)
+    theirs = theirs.to(torch.float32 if dtype is np.float32 else torch.float64)
+    theirs(torch.from_numpy(x))
+    y = layer(x).data
+    assert y.dtype == dtype
+    expected = theirs.eval()(torch.from_numpy(x)).detach().numpy()
+    assert relative_error(y, expected) < TOLERANCE[dtype]

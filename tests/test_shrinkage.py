@@ -290,6 +290,14 @@ def test_bad_input_raises_with_the_cure(sparse):
         shrinkage.ridge(X, np.full(120, 3.1), 0.1)
 
 
+def test_a_large_tolerance_stops_early_and_within_itself(rng):
+    X = rng.normal(size=(100, 60)) + 2 * rng.normal(size=(100, 1))
+    y = X[:, :20].sum(1) + 10 * rng.normal(size=100)
+    for tolerance in (1e-2, 1e-3, 1e-4):
+        gap = shrinkage.path(X, y, tolerance=tolerance).gap.max() / y.var()
+        assert 1e-9 < gap <= tolerance
+
+
 def test_a_gap_that_stays_is_said(rng, monkeypatch):
     monkeypatch.setattr("dlcourse.linear.coordinate_descent.MAX_ROUNDS", 1)
     X = rng.normal(size=(50, 20)) + 5 * rng.normal(size=(50, 1))

@@ -32,6 +32,7 @@ NOT_IN_THE_TABLE = {
     "lem-gd-quadratic-bound": "about functions, not about runs",
     "lem-gd-dominance": "about functions, not about runs",
     "lem-gd-backtracking": "thm-gd-convex with another step",
+    "lem-hb-floor": "a limit, not a bound",
     "lem-sgd-unbiased": "about the draw of a mini-batch, not about runs",
 }
 
@@ -127,8 +128,8 @@ def test_random_problems_stay_within_the_bound(report, label):
 @every_statement
 def test_the_worst_function_and_pepit_agree(report, label):
     examined = report[label]
-    np.testing.assert_allclose(examined.pep_shares, examined.worst_shares, rtol=1e-6)
-    assert (examined.pep_shares <= 1 + 1e-6).all()
+    np.testing.assert_allclose(examined.pep_shares, examined.worst_shares, rtol=1e-5)
+    assert (examined.pep_shares <= 1 + 1e-5).all()
     assert examined.agrees
 
 
@@ -145,9 +146,9 @@ def test_a_planted_bound_is_caught_by_the_bench_and_by_pepit(report, label):
 
 def test_exact_worst_cases_in_closed_form(report):
     k = STATEMENTS["thm-gd-convex"].places
-    np.testing.assert_allclose(report["thm-gd-convex"].by_pep, 1 / (4 * k + 2), rtol=1e-6)
+    np.testing.assert_allclose(report["thm-gd-convex"].by_pep, 1 / (4 * k + 2), rtol=1e-5)
     squares = report["thm-gd-linear"].by_pep
-    np.testing.assert_allclose(squares, (1 - 0.1) ** (2 * k), rtol=1e-6)
+    np.testing.assert_allclose(squares, (1 - 0.1) ** (2 * k), rtol=1e-5)
 
 
 @pytest.mark.proves("eq-worst-stationary", by="worst case")
@@ -155,7 +156,7 @@ def test_exact_worst_cases_in_closed_form(report):
 def test_the_exact_worst_case_of_small_gradients(k):
     worst = STATEMENTS["thm-gd-stationary"].worst_case(np.array([k])).values[0, 0]
     assert worst == pytest.approx(np.sqrt(4 / (3 * k - 1)), rel=1e-12)
-    assert pep.stationary(k) == pytest.approx(worst, rel=1e-6)
+    assert pep.stationary(k) == pytest.approx(worst, rel=1e-5)
 
 
 @pytest.mark.proves("eq-worst-nesterov", by="worst case")
@@ -163,7 +164,7 @@ def test_the_exact_worst_case_of_small_gradients(k):
 def test_the_exact_worst_case_of_growing_momentum(k):
     worst = STATEMENTS["thm-nesterov-convex"].worst_case(np.array([k])).values[0, 0]
     assert worst == pytest.approx(2 / ((k + 2) * (k + 3)), rel=1e-12)
-    assert pep.nesterov_convex(k) == pytest.approx(worst, rel=1e-6)
+    assert pep.nesterov_convex(k) == pytest.approx(worst, rel=1e-5)
 
 
 # A dropped hypothesis, a misprint
@@ -193,7 +194,7 @@ def test_printed_constants_are_refuted_and_the_correct_ones_are_not():
 
 def test_printed_constants_are_refuted_by_pepit():
     assert pep.descent(0.1) > -1 / 2  # the printed bound, in units of the squared gradient
-    assert pep.descent(0.1) == pytest.approx(descent_bound(0.0, 1.0, 0.1, L=1.0), rel=1e-6)
+    assert pep.descent(0.1) == pytest.approx(descent_bound(0.0, 1.0, 0.1, L=1.0), rel=1e-5)
     short = STATEMENTS["thm-gd-convex"].misprints["E09"]()
     assert short.values[-1] > short.bound[-1] * 8
 
@@ -227,7 +228,7 @@ def test_beyond_quadratics_pepit_finds_distances_that_grow():
     general = [pep.best_heavy_ball(n, 25.0, "SmoothStronglyConvexFunction") for n in k]
     quadratic = heavy_ball.distance_bound(1.0, heavy_ball.optimal_rate(1.0, 25.0), k)
     assert (np.diff(general) > 0).all()
-    assert (general >= quadratic * (1 - 1e-6)).all()
+    assert (general >= quadratic * (1 - 1e-5)).all()
     assert general[-1] > 2 * quadratic[-1]
 
 

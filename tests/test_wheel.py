@@ -27,6 +27,8 @@ OTHER_PARAMETERS = {
     },
     "supervised_learning": {"seed": 7, "n_days": 800, "n_small": 25, "n_noise": 200},
     "stochastic_gradients": {"seed": 7, "n_large": 512, "n_epochs": 30, "n_stream": 10_000},
+    "momentum": {"seed": 7, "kappa": 50.0, "strong": 0.95, "lam": 0.02},
+    "muon": {"seed": 3, "n_seeds": 4, "n_steps": 150, "largest_logit": 900.0},
     "adam": {"seed": 7, "beta1": 0.8, "beta2": 0.99, "n_seeds": 6, "lam": 0.1},
     "theorems": {"seed": 7, "n_problems": 10},
 }

@@ -25,7 +25,7 @@ def iteration_matrix(relative_step, beta) -> Float[Array, "*shape 2 2"]:
 
     .. math:: R = \begin{pmatrix} \beta & \alpha\lambda \\ -\beta & 1 - \alpha\lambda \end{pmatrix}
 
-    Reference: Goh (2017).
+    Reference: Goh (2017). Book: eq. `eq-heavy-ball-matrix`.
 
     >>> iteration_matrix(0.05, beta=0.2)
     array([[ 0.2 ,  0.05],
@@ -40,6 +40,8 @@ def eigenvalues(relative_step, beta) -> Complex[Array, "*shape 2"]:
 
     .. math:: \sigma_{1, 2} = \frac{1 + \beta - \alpha\lambda
               \pm \sqrt{(1 + \beta - \alpha\lambda)^2 - 4 \beta}}{2}
+
+    Book: eq. `eq-heavy-ball-eigenvalues`.
 
     >>> eigenvalues(1.0, beta=0.25).round(3)
     array([0.125+0.484j, 0.125-0.484j])
@@ -60,6 +62,8 @@ def spectral_radius(relative_step, beta) -> Float[Array, "*shape"]:
     In the first case the eigenvalues are complex and the path oscillates; the modulus is the root
     of beta because it is the root of their product, the determinant.
 
+    Book: eq. `eq-heavy-ball-radius`.
+
     >>> spectral_radius(np.array([0.5, 3.9]), beta=0.81).round(3)
     array([0.9  , 1.576])
     """
@@ -71,6 +75,8 @@ def is_stable(relative_step, beta) -> Bool[Array, "*shape"]:
     r"""Does the path along this axis reach the minimizer, from every start at rest?
 
     .. math:: 0 < \alpha\lambda < 2 + 2 \beta, \qquad 0 \le \beta < 1
+
+    Book: eq. `eq-heavy-ball-stable`.
 
     >>> is_stable(np.array([1.9, 2.1, 3.7]), beta=np.array([0.0, 0.0, 0.9]))
     array([ True, False,  True])
@@ -87,6 +93,8 @@ def matrix_power(relative_step, beta, k) -> Float[Array, "*shape 2 2"]:
               R^k = k \sigma^{k-1} R - (k - 1) \sigma^k I
 
     if the two eigenvalues are one. `k` may be an array that broadcasts with the other two.
+
+    Book: eq. `eq-heavy-ball-power`.
 
     >>> matrix_power(0.05, beta=0.2, k=3).round(4)
     array([[-0.0055,  0.0561],
@@ -124,6 +132,8 @@ def distance_bound(distance, rate, k):
     `rate` is the largest `spectral_radius` over the curvatures. With the optimal parameters the
     axis of curvature M attains the bound at every k.
 
+    Book: eq. `eq-heavy-ball-distance`.
+
     >>> distance_bound(distance=1.0, rate=0.5, k=2)
     1.0
     """
@@ -143,7 +153,7 @@ def optimal_parameters(m, M) -> Parameters:
     .. math:: \alpha = \left( \frac{2}{\sqrt{m} + \sqrt{M}} \right)^2, \qquad
               \beta = \left( \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1} \right)^2
 
-    Reference: Polyak (1964).
+    Reference: Polyak (1964). Book: eq. `eq-heavy-ball-optimal`.
 
     >>> optimal_parameters(m=1.0, M=9.0)
     Parameters(learning_rate=0.25, beta=0.25)
@@ -156,6 +166,8 @@ def optimal_rate(m, M) -> float:
     r"""The smallest rate that any step and momentum have over all curvatures from m to M.
 
     .. math:: \rho^* = \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1}
+
+    Book: eq. `eq-heavy-ball-rate`.
 
     >>> optimal_rate(m=1.0, M=9.0)
     0.5

@@ -27,6 +27,8 @@ def points_behind(
 
     Row 0 belongs to k = 1.
 
+    Book: eq. `eq-nesterov-scheme`.
+
     >>> bowl = lambda x: ((x**2).sum(-1), 2 * x)
     >>> points_behind(bowl, np.array([[1.0], [0.25]]), learning_rate=0.25)
     array([[0.5  ],
@@ -42,6 +44,8 @@ def convex_bound(distance, learning_rate, k):
 
     Valid for alpha up to 1/L. Reference: Nesterov (1983), Beck and Teboulle (2009).
 
+    Book: eq. `eq-nesterov-convex-rate`.
+
     >>> convex_bound(distance=1.0, learning_rate=0.5, k=3)
     np.float64(0.25)
     """
@@ -52,6 +56,8 @@ def constant_momentum(m, M) -> float:
     r"""The momentum for a strongly convex function, to be used with the step 1/M.
 
     .. math:: \beta = \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1}
+
+    Book: eq. `eq-nesterov-constant`.
 
     >>> constant_momentum(m=1.0, M=9.0)
     0.5
@@ -66,7 +72,7 @@ def linear_bound(gap, distance, k, m, M):
     .. math:: f(x_k) - f^* \le \left( 1 - \sqrt{\tfrac{m}{M}} \right)^k
               \left( f(x_0) - f^* + \tfrac{m}{2} \lVert x_0 - x^* \rVert^2 \right)
 
-    Reference: Nesterov (2018), theorem 2.2.3.
+    Reference: Nesterov (2018), theorem 2.2.3. Book: eq. `eq-nesterov-strong-rate`.
 
     >>> float(linear_bound(gap=8.0, distance=4.0, k=3, m=1.0, M=4.0))
     2.0

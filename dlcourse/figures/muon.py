@@ -41,13 +41,13 @@ def newton_schulz(n_iterations=5) -> Figure:
     return Figure(
         fig,
         data={"s": s, "one": one, "small": small, "low": low, "high": high} | curves,
-        caption=f"Shaded: the band from {low:.2f} to {high:.2f}. Left: within the square the "
+        caption=f"Shaded: the band from {low:.2f} to {high:.2f}. Left: within the dashed box the "
         "polynomial maps the band into itself, so a value that has entered never leaves. Right: "
         f"{n_iterations} iterations bring every singular value above {reach:.4f} of the norm into "
         f"the band. The classical coefficients settle at 1 and need values {slower:.0f} times "
         "as large.",
         alt="Left: a polynomial rises steeply from zero to a peak, falls below one and turns up "
-        "again; a square marks the part of it that stays in a shaded band. Right, against the "
+        "again; a dashed box marks the part of it that stays in a shaded band. Right, against the "
         "singular value on a logarithmic axis: Muon's curve rises early and then waves inside the "
         "band; the classical curve rises later and flattens at one.",
     )
@@ -117,12 +117,11 @@ def tuning(contests: Mapping[str, Contest]) -> Figure:
     data = {}
     for ax, (title, held) in zip(np.atleast_1d(axes), contests.items(), strict=True):
         for (name, scores), marker in zip(held.scores[held.by].items(), MARKERS, strict=False):
-            shown = np.where(
-                np.isfinite(scores), scores, np.nan
-            )  # a mean with infinity is not drawn
-            mean, sd = shown.mean(1), shown.std(1, ddof=1)
+            scores = np.where(np.isfinite(scores), scores, np.nan)  # such a mean is not drawn
+            mean = scores.mean(1)
             (line,) = ax.plot(held.rates[name], mean, marker=marker, markersize=4, label=name)
-            ax.vlines(held.rates[name], mean - sd, mean + sd, color=line.get_color(), alpha=0.5)
+            ends = scores.min(1), scores.max(1)
+            ax.vlines(held.rates[name], *ends, color=line.get_color(), alpha=0.5)
             i = held.chosen[name]
             ax.plot(held.rates[name][i], mean[i], marker, color=line.get_color(), markersize=9)
             data[title, name] = mean
@@ -136,8 +135,8 @@ def tuning(contests: Mapping[str, Contest]) -> Figure:
     return Figure(
         fig,
         data=data | {(title, "chosen"): held.chosen for title, held in contests.items()},
-        caption="Mean over the seeds at every step size of the grid, plus and minus one standard "
-        "deviation; the large marker is the step size chosen. Each optimizer has its own scale, "
+        caption="Mean over the seeds at every step size of the grid, with the range of the seeds "
+        "as a bar; the large marker is the step size chosen. Each optimizer has its own scale, "
         f"and on its own grid its loss varies by a factor of up to {_worst_to_best(data):.0f}: a "
         "comparison at one common step size would say nothing.",
         alt="Validation loss against step size, both axes logarithmic, four lines in each panel. "

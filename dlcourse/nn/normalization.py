@@ -42,7 +42,8 @@ class BatchNorm(Layer):
             self._remember(self.running_mean, mean.reshape(-1), 1.0)
             self._remember(self.running_variance, variance.reshape(-1), n / (n - 1))
         else:
-            spread = sqrt(add(self.running_variance, self.epsilon))
+            epsilon = number(self.epsilon, self.running_variance.dtype)
+            spread = sqrt(add(self.running_variance, epsilon))
             z = divide(subtract(x, self.running_mean), spread)
         return add(multiply(z, self.gain), self.offset)
 

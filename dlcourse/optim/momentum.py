@@ -53,6 +53,7 @@ class HeavyBall:
     Under a constant gradient g the steps grow to :math:`\alpha g / (1 - \beta)`. `learning_rate`
     and `beta` are numbers, one number a run, or schedules. PyTorch's
     `torch.optim.SGD(momentum=beta)`. Reference: Polyak (1964).
+    Book: eq. `eq-heavy-ball-step`, `eq-heavy-ball-terminal`.
 
     >>> optimizer = HeavyBall(learning_rate=0.1, beta=0.5)
     >>> x, state = optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
@@ -104,7 +105,7 @@ class Nesterov(HeavyBall):
     and for a constant rate the two forms visit the same points y. A constant `beta` suits strongly
     convex functions. For merely convex ones it has to grow, `beta=GrowingMomentum()`; PyTorch,
     where both places share one momentum, takes another path as soon as it changes.
-    Reference: Nesterov (1983), Sutskever et al. (2013).
+    Reference: Nesterov (1983), Sutskever et al. (2013). Book: eq. `eq-nesterov-velocity`.
 
     >>> optimizer = Nesterov(learning_rate=0.1, beta=0.5)
     >>> optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
@@ -141,6 +142,7 @@ class GrowingMomentum:
 
     At k = 0 there is no velocity to fade, and the momentum is 0.
     Reference: Nesterov (1983), Su, Boyd and Candes (2016).
+    Book: eq. `eq-nesterov-growing`.
 
     >>> GrowingMomentum()(np.array([0, 1, 2, 4]))
     array([0.  , 0.  , 0.25, 0.5 ])
