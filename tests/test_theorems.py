@@ -195,8 +195,8 @@ def test_printed_constants_are_refuted_and_the_correct_ones_are_not():
 def test_printed_constants_are_refuted_by_pepit():
     assert pep.descent(0.1) > -1 / 2  # the printed bound, in units of the squared gradient
     assert pep.descent(0.1) == pytest.approx(descent_bound(0.0, 1.0, 0.1, L=1.0), rel=1e-5)
-    short = STATEMENTS["thm-gd-convex"].misprints["E09"]()
-    assert short.values[-1] > short.bound[-1] * 8
+    assert pep.convex(5, step=0.01) > 1 / (2 * 5)  # the printed bound knows no step
+    assert pep.convex(5, step=0.01) == pytest.approx(1 / (4 * 0.05 + 2), rel=1e-5)
 
 
 # Heavy ball beyond quadratics

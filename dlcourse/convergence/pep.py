@@ -51,11 +51,11 @@ def stationary(k) -> float:
     return np.sqrt(_worst(pep, *squares))
 
 
-def convex(k) -> float:
+def convex(k, step=1.0) -> float:
     """Largest gap after k steps of gradient descent, over all smooth convex f."""
     pep, f, x, star = _problem_around("SmoothConvexFunction", L=1.0)
     for _ in range(k):
-        x = x - f.gradient(x)
+        x = x - step * f.gradient(x)
     return _worst(pep, f(x) - f(star))
 
 
