@@ -50,7 +50,7 @@ def test_the_hidden_gradient_is_that_of_torch(digits):
 
 
 def test_a_learnable_problem_is_learned(trial):
-    before, after = trial(SGD(1e-9), [0]), replace(trial, n_epochs=20)(Adam(0.01), [0])
+    before, after = trial(SGD(1e-9), [0]), replace(trial, n_epochs=60)(Adam(0.01), [0])
     assert before["test error"][0] > 0.7
     assert after["test error"][0] < 0.3
     assert after["training loss"][0] < before["training loss"][0] / 5

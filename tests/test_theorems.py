@@ -254,3 +254,9 @@ def test_without_pepit_a_reader_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "PEPit", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install dlcourse\[theorems\]"):
         pep.convex(1)
+
+
+def test_the_page_links_every_statement_under_its_name():
+    text = pages.prose(chapters.BOOK / "theorems.ipynb")
+    for label, statement in STATEMENTS.items():
+        assert f"| {statement.name} | {{prf:ref}}`{label}` |" in text

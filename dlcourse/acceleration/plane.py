@@ -83,7 +83,7 @@ class RatePlane:
 
 def rate_plane(n_steps=2_000) -> RatePlane:
     """Rates for relative steps up to 4.2 and momenta below 1, with 56 runs over the plane."""
-    relative_steps, betas = np.linspace(0.01, 4.2, 85), np.linspace(0, 0.99, 67)
+    relative_steps, betas = np.linspace(0.01, 4.2, 85), np.linspace(0, 0.99, 66)
     rates = heavy_ball.spectral_radius(relative_steps, betas[:, None])
     at_steps, at_betas = np.meshgrid(np.linspace(0.2, 4.1, 8), np.linspace(0.05, 0.95, 7))
     runs = at_steps.ravel(), at_betas.ravel()

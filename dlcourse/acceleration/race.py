@@ -89,7 +89,7 @@ class Savings(PrintsTable):
     def table(self):
         logs = np.log(1 / self.target)
         return Table(
-            {"κ": [f"{kappa:g}" for kappa in self.kappas]}
+            {"κ": [f"{kappa:,.0f}" for kappa in self.kappas]}
             | self.steps
             | {
                 "κ/2 · log 1/ε": [round(kappa / 2 * logs) for kappa in self.kappas],
