@@ -73,7 +73,7 @@ bench: book
 
 lock: environment
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-		--extra torch --extra book --extra grading --extra development \
+		--extra torch --extra book --extra grading --extra dask --extra development \
 		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) --no-emit-package torch \
 		--no-header --no-annotate --quiet --output-file requirements.lock
 

@@ -1,0 +1,1 @@
+"""Parameters, FLOPs, memory, time and money of a training run, each with its convention named."""

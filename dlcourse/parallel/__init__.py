@@ -1,0 +1,1 @@
+"""Data-parallel training on torch.distributed, and what communication costs."""
