@@ -23,6 +23,8 @@ class Table:
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"All columns must have one length, got {lengths}.")
+        if not all(columns):  # a screen reader announces a cell by the name of its column
+            raise ValueError(f"Every column needs a name, got {list(columns)}.")
         self.columns = {name: [_written(v) for v in column] for name, column in columns.items()}
         self.is_number = {
             name: not any(isinstance(v, str) for v in column) for name, column in columns.items()

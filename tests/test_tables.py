@@ -40,6 +40,11 @@ def test_columns_of_different_lengths_are_refused():
         Table({"a": [1], "b": [1, 2]})
 
 
+def test_a_column_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="needs a name"):
+        Table({"": ["price"], "truth": [1.0]})
+
+
 def test_a_record_prints_its_table():
     class Record(PrintsTable):
         def table(self):

@@ -71,7 +71,10 @@ class Specifications(PrintsTable):
     errors: dict[str, Float[Array, " p"]]
 
     def table(self):
-        columns = {"": ["price", "promotion", "loyalty"], "truth": [f"{b:.2f}" for b in self.truth]}
+        columns = {
+            "coefficient": ["price", "promotion", "loyalty"],
+            "truth": [f"{b:.2f}" for b in self.truth],
+        }
         for name, b in self.coefficients.items():
             se = self.errors[name]
             b = b.round(2) + 0.0  # no -0.00
