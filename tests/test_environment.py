@@ -95,6 +95,23 @@ def test_a_full_disk_is_told_what_is_missing(monkeypatch):
         environment.check_disk()
 
 
+def test_a_missing_sandbox_is_installed_or_asked_for(monkeypatch, capsys):
+    steps, found = [], {"apt-get"}
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in found else None)
+    monkeypatch.setattr(subprocess, "run", lambda step, **options: steps.append(step))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    environment.ensure_sandbox()
+    assert not steps
+    assert "sudo apt-get install bubblewrap" in capsys.readouterr().out
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    environment.ensure_sandbox()
+    assert ["update", "install"] == [step[2] for step in steps]
+    found.add("bwrap")
+    environment.ensure_sandbox()
+    assert len(steps) == 2
+
+
 def test_a_failed_step_leaves_no_stamp(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
     monkeypatch.setattr(environment, "PYTHON", Path(sys.executable))

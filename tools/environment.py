@@ -2,6 +2,7 @@
 
 Runs on a bare Python 3.11 or newer, so it imports the standard library only. A second call finds
 the stamp of the first and ends at once. `--browser` also makes sure of a Chromium for the tests.
+On Linux the first call also makes sure of bubblewrap, which grading homework needs.
 """
 
 import hashlib
@@ -77,6 +78,22 @@ def install():
     STAMP.write_text(stamp())
 
 
+def ensure_sandbox():
+    """Install bubblewrap where that needs no further rights; elsewhere say how to, and go on."""
+    if not sys.platform.startswith("linux") or shutil.which("bwrap"):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Installing bubblewrap, the sandbox of the grader", flush=True)
+        for step in (["update"], ["install", "-y", "--no-install-recommends", "bubblewrap"]):
+            subprocess.run(["apt-get", "-qq", *step], stdout=subprocess.DEVNULL)
+    if not shutil.which("bwrap"):
+        print(
+            "bubblewrap is missing: the book and the package work, grading homework does not.\n"
+            "Install it: sudo apt-get install bubblewrap, sudo dnf install bubblewrap, "
+            "or sudo pacman -S bubblewrap."
+        )
+
+
 def ensure_browser():
     """Find a Chromium, or have Playwright fetch one; say what to install where neither works."""
     if any(shutil.which(name) for name in BROWSERS):
@@ -94,5 +111,6 @@ if __name__ == "__main__":
     if not (STAMP.exists() and STAMP.read_text() == stamp()):
         check_disk()
         install()
+        ensure_sandbox()
     if "--browser" in sys.argv[1:]:
         ensure_browser()
