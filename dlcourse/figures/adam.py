@@ -90,11 +90,13 @@ def units(comparison: Comparison) -> Figure:
             sweep = comparison.sweeps[unit, name]
             last = sweep.values[:, -1]
             middle = np.median(last, axis=0)
-            data[f"{unit}, {name}"] = middle
-            ax.plot(sweep.rates, middle, color=color, linestyle=dash, label=name)
+            # A run that ends above its start has lost its way: where it ends says nothing.
+            shown = last.max(axis=0) < sweep.values[:, 0].min()
+            rates, data[f"{unit}, {name}"] = sweep.rates[shown], middle[shown]
+            ax.plot(rates, middle[shown], color=color, linestyle=dash, label=name)
             ax.plot(sweep.rate, middle[sweep.chosen], "o", color=color, markersize=5)
-            band = np.quantile(last, [0, 1], axis=0)
-            ax.fill_between(sweep.rates, *band, color=color, alpha=0.12, linewidth=0)
+            band = np.quantile(last, [0, 1], axis=0)[:, shown]
+            ax.fill_between(rates, *band, color=color, alpha=0.12, linewidth=0)
         ax.set(xscale="log", yscale="log", ylim=(0.005, 20), xlabel="step size α", title=unit)
         ax.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel("training loss at the end")
@@ -103,6 +105,7 @@ def units(comparison: Comparison) -> Figure:
         fig,
         data=data | {"rates": sweep.rates},
         caption="Medians over splits of the data, ranges shaded, a dot at the chosen step size. "
+        "A line ends where a split ends above its start. "
         "Left: with the features in their own units Adam goes lowest. Right: standardized, all "
         "go lower than that. From left to right the best step size of SGD grows by a factor of "
         f"{rounded(growth['SGD'])}, that of Adam by {rounded(growth['Adam'])}.",
