@@ -84,7 +84,7 @@ def test_a_table_says_how_thin_the_code_is():
 @pytest.mark.parametrize("stem", NOTEBOOKS)
 def test_the_first_code_cell_installs_the_package_where_it_is_missing(stem):
     first = code_cells(NOTEBOOKS[stem])[0]
-    extra = "torch" if stem in CHAPTERS else stem  # a page of results asks for its own tools
+    extra = "theorems" if stem == "theorems" else "torch"
     assert first.source == INSTALL.replace("dlcourse[torch]", f"dlcourse[{extra}]")
     assert first.metadata.tags == ["remove-cell"]
 

@@ -30,6 +30,10 @@ OTHER_PARAMETERS = {
     "momentum": {"seed": 7, "kappa": 50.0, "strong": 0.95, "lam": 0.02},
     "muon": {"seed": 3, "n_seeds": 4, "n_steps": 150, "largest_logit": 900.0},
     "adam": {"seed": 7, "beta1": 0.8, "beta2": 0.99, "n_seeds": 6, "lam": 0.1},
+    "hardware": {"seed": 1, "n_params": 13_000_000_000, "draw_my_machine": True},
+    "parallel_training": {"seed": 7, "n_rows": 150, "n_steps": 20, "n_workers": 3},
+    "training_cost": {"budget_usd": 500.0, "device": "A100", "month": "2024-06"},
+    "scoreboard": {"n_worst": 4},
     "theorems": {"seed": 7, "n_problems": 10},
 }
 

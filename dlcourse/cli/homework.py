@@ -1,5 +1,118 @@
 """`dlcourse homework`: release homework, check it before hand-in, grade submissions."""
 
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(help="Release, check and grade homework.", no_args_is_help=True)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="The homework: its folder below homework/, hw1 or hw2 for its number, or the path of "
+        "a master notebook or of a bundle."
+    ),
+]
+
+
+@app.command()
+def release(
+    homework: Name,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the two files.")
+    ] = Path("released"),
+):
+    """Make the students' notebook and the grader's bundle from a master notebook.
+
+    Hand out the notebook. Keep the bundle: it holds the hidden tests and every answer.
+    """
+    with _in_one_line():
+        from dlcourse.grading import release as room
+        from dlcourse.grading.finding import find
+
+        notebook, bundle = room.release(find(homework), output)
+        typer.echo(f"For students: {notebook}\nFor the grader, to be kept private: {bundle}")
+
+
+@app.command("submit-check")
+def submit_check(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook, for instance mine.ipynb.")],
+):
+    """Say what a grader would refuse, before you hand in.
+
+    Runs all cells in a fresh process, then the visible tests. Exit code 1 if something is wrong.
+    """
+    with _in_one_line():
+        from dlcourse.grading.rehearsal import rehearse
+
+        found = rehearse(notebook)
+    typer.echo("\n\n".join(found.feedback))
+    for remark in found.remarks:
+        typer.echo(f"Note: {remark}")
+    for problem in found.problems:
+        typer.secho(f"Problem: {problem}", fg="red")
+    if found.problems:
+        raise typer.Exit(1)
+    questions = f"{found.n_passed} of {len(found.feedback)} questions"
+    typer.secho(f"Ready to hand in: {questions} pass their visible tests.", fg="green")
+
+
+@app.command()
+def grade(
+    homework: Name,
+    submissions: Annotated[
+        Path, typer.Argument(help="Folder with <student>.ipynb, or <student>/anything.ipynb.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for marks and reports.")
+    ] = Path("grades"),
+    deadline: Annotated[
+        str,
+        typer.Option(
+            help="Later hand-ins are marked late: 2026-10-01T23:59. They came when handed_in.csv "
+            "in SUBMISSIONS says (columns file or student, and handed_in), or else when the file "
+            "was last changed."
+        ),
+    ] = "",
+    scheduler: Annotated[
+        str, typer.Option(help="Grade on a Dask cluster, tcp://host:8786, instead.")
+    ] = "",
+    untrusted_marks: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted-marks",
+            help="Grade even where no sandbox holds. Students' code can then forge any mark.",
+        ),
+    ] = False,
+):
+    """Grade a folder of submissions; run it again to take up a run that was stopped.
+
+    Writes grades.csv, results.json, a report for each student and class.html. Results are kept in
+    results.sqlite: what is graded already is not graded again.
+    """
+    with _in_one_line():
+        from dlcourse.grading.finding import find
+        from dlcourse.grading.folder import grade_folder, setting
+
+        how = setting(scheduler, untrusted_marks)
+        report = grade_folder(find(homework), submissions, output, how, deadline)
+        typer.echo(f"Marks: {output / 'grades.csv'}\nClass report: {report}")
+
+
+@contextlib.contextmanager
+def _in_one_line():
+    """Errors that a user can cure become one red line and exit code 2."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = "dask" if error.name == "distributed" else "grading"
+        _fail(f"{error}. Install it with `pip install 'dlcourse[{extra}]'`.", error)
+    except (ValueError, OSError, RuntimeError) as error:
+        _fail(error, error)
+
+
+def _fail(message, cause):
+    typer.secho(f"Error: {message}", fg="red", err=True)
+    raise typer.Exit(2) from cause

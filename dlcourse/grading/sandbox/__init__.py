@@ -1,0 +1,1 @@
+"""Processes that run code nobody can trust. `host` is the grader's side, `zygote` the inside."""

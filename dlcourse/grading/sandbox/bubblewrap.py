@@ -1,0 +1,65 @@
+"""The command line of bubblewrap: a machine that holds Python and its packages, read-only.
+
+As root, bubblewrap keeps the few rights that the zygote needs to give each fork its own mounts
+and then to become nobody. An ordinary user gets them inside a user namespace, where they reach
+nothing outside. Reference: bwrap(1), version 0.5 on.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from dlcourse.grading.failures import SandboxUnavailable
+from dlcourse.grading.sandbox import files
+from dlcourse.grading.sandbox.confine import NOBODY, WRITABLE
+
+_NAMESPACES = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try"
+_EFFECTIVE, _SYS_ADMIN = re.compile(r"^CapEff:\s*(\w+)", re.MULTILINE), 1 << 21
+_RIGHTS_OF_ROOT = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
+
+
+def prefix(environment: dict[str, str], hidden_paths: list[Path]) -> list[str]:
+    """What to put before a command so that it runs inside; SandboxUnavailable without bwrap."""
+    program = shutil.which("bwrap")
+    if program is None:
+        raise SandboxUnavailable("bubblewrap is not installed: `apt install bubblewrap`")
+    arguments = [program, *_NAMESPACES.split(), "--die-with-parent", "--new-session", "--clearenv"]
+    arguments += ["--hostname", "sandbox", *_user()]
+    for name, value in environment.items():
+        arguments += ["--setenv", name, value]
+    visible = files.visible()
+    for directory in sorted({parent for path in visible for parent in path.parents}):
+        arguments += ["--perms", "0755", "--dir", str(directory)]  # else only root might enter
+    for path in visible:
+        arguments += _shown(path)
+    for device in files.DEVICES:
+        arguments += ["--dev-bind", device, device]
+    for path in hidden_paths:
+        arguments += _covered(path)
+    return [*arguments, "--tmpfs", WRITABLE, "--chdir", WRITABLE, "--remount-ro", "/", "--"]
+
+
+def _user():
+    if _may_mount():
+        return [word for right in _RIGHTS_OF_ROOT for word in ("--cap-add", right)]
+    user = ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
+    return [*user, "--cap-add", "CAP_SYS_ADMIN"]
+
+
+def _may_mount():
+    """Whether this is root with its rights; root of a container often has lost them."""
+    status = Path("/proc/self/status").read_text()
+    return os.getuid() == 0 and bool(int(_EFFECTIVE.search(status)[1], 16) & _SYS_ADMIN)
+
+
+def _shown(path):
+    if path.is_symlink() and path.is_dir():  # /lib -> usr/lib
+        return ["--symlink", str(path.readlink()), str(path)]
+    return ["--ro-bind", str(path), str(path)]
+
+
+def _covered(path):
+    if path.is_dir():
+        return ["--tmpfs", str(path), "--remount-ro", str(path)]
+    return ["--ro-bind", os.devnull, str(path)]
