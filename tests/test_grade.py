@@ -185,8 +185,8 @@ def test_an_endless_loop_costs_its_own_question_only(executor):
     for cell in cells["cells"]:
         if cell["id"] == "answer-q2":
             cell["source"] = "def gradient(X, y, beta):\n    while True:\n        pass"
-    result = grade(wanted, json.dumps(cells).encode(), executor, only=("q1", "q2"))
-    assert [question.earned for question in result.questions] == [4, 0]
+    result = grade(wanted, json.dumps(cells).encode(), executor)
+    assert [question.earned for question in result.questions] == [4, 0, 5, 5, 4]
     assert "did not come back in time" in result.questions[1].tests[0].hint
 
 
