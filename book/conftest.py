@@ -19,6 +19,7 @@ from tools import drawings
 
 BUILD = Path(__file__).parents[1] / "_build"
 EXECUTED = Path(os.environ.get("DLCOURSE_EXECUTED", BUILD / "executed"))
+RUNS_ALL = "test_wheel"  # this module runs every chapter once more, one after the other
 BITMAPS = {"image/png", "image/jpeg", "image/gif"}
 
 
@@ -32,9 +33,14 @@ def seconds(item):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Chapters first, the longest of them first: a long one that starts last makes all wait."""
-    rank = {id(item): -seconds(item) for item in items if isinstance(item, IPyNbCell)}
-    items.sort(key=lambda item: (rank.get(id(item), 1), str(item.path) if id(item) in rank else ""))
+    """The wheel, then the chapters, the longest first: a long one that starts last makes all wait."""
+
+    def rank(item):
+        if isinstance(item, IPyNbCell):
+            return -seconds(item), str(item.path)
+        return (float("-inf") if item.path.stem == RUNS_ALL else 1), ""
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)
