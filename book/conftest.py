@@ -33,7 +33,7 @@ def seconds(item):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """The wheel, then the chapters, the longest first: a long one that starts last makes all wait."""
+    """The wheel, then the chapters, the longest first: a long one that starts last costs time."""
 
     def rank(item):
         if isinstance(item, IPyNbCell):

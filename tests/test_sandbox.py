@@ -93,6 +93,7 @@ def test_hidden_modules_are_not_there(where):
     cells = [seen, "from dlcourse.losses import SquaredError", "from dlcourse import tables"]
     with Executor(hidden_modules=["dlcourse.losses", "dlcourse.optim"]) as executor:
         assert executor.isolation_used == where
+        source = executor.zygote.shown(source)
         with executor.run(cells, seed_material=b"") as student:
             assert [o.error is None for o in student.outcomes] == [True, False, True]
             assert student.seen(str(source)) == ""
@@ -209,8 +210,7 @@ def test_an_ordinary_user_gets_the_same_sandbox(kind):
 def test_the_self_test_finds_what_is_left_out(weakness, kind, finding, monkeypatch):
     visible = files.visible()
     monkeypatch.setattr(files, "visible", lambda: [*visible, weak.REPOSITORY / "tests"])
-    command = [sys.executable, "-m", weak_zygote.__name__, weakness]
-    monkeypatch.setattr(host.Zygote, "command", lambda self: command)
+    monkeypatch.setattr(host.Zygote, "program", (weak_zygote.__name__, weakness))
     limits = replace(world.LIMITS, notebook_wall_seconds=30.0, submission_wall_seconds=60.0)
     zygote = host.Zygote(kind, limits, False, [])
     try:
@@ -274,8 +274,7 @@ def test_a_fork_that_cannot_be_confined_runs_nothing(name, monkeypatch):
     """Each step raises where the kernel says no, and the fork then ends before the notebook."""
     visible = files.visible()
     monkeypatch.setattr(files, "visible", lambda: [*visible, weak.REPOSITORY / "tests"])
-    command = [sys.executable, "-m", weak_zygote.__name__, f"failing {name}"]
-    monkeypatch.setattr(host.Zygote, "command", lambda self: command)
+    monkeypatch.setattr(host.Zygote, "program", (weak_zygote.__name__, f"failing {name}"))
     assert hasattr(confine, name)
     zygote = host.Zygote("bubblewrap", Limits(), False, [])
     try:

@@ -45,16 +45,11 @@ def boxed(command: list[str], secret: str) -> list[str]:
     """`command` where it can reach nothing that outlives it."""
     box = "bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /var/tmp --unshare-pid"
     rights = ["--cap-add", "ALL"] if os.getuid() == 0 else []
+    for place in (REPOSITORY, Path(sys.prefix)):  # either may lie below the /tmp just covered
+        rights += ["--ro-bind", str(place), str(place)]
     ends = ["--die-with-parent", "--setenv", "WORLD_SECRET", secret, "--chdir", str(REPOSITORY)]
     ends += ["--setenv", "MPLCONFIGDIR", "/tmp/matplotlib"]
     return [*box.split(), *rights, *ends, "--", *command]
-
-
-class WeakZygote(host.Zygote):
-    weakness = ""
-
-    def command(self):
-        return [sys.executable, "-m", "tests.attacks.weak_zygote", self.weakness]
 
 
 class WeakExecutor(Executor):
@@ -69,7 +64,7 @@ class WeakExecutor(Executor):
         return self
 
     def _proven(self, kind):
-        weak = type("Weak", (WeakZygote,), {"weakness": self.weakness})
+        weak = type("Weak", (host.Zygote,), {"program": (weak_zygote.__name__, self.weakness)})
         zygote = weak if self.weakness in weak_zygote.LEFT_OUT else host.Zygote
         return zygote(kind, self.limits, False, [])
 

@@ -16,6 +16,7 @@ from dlcourse.grading.sandbox.confine import NOBODY, WRITABLE
 
 _NAMESPACES = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try"
 _EFFECTIVE, _SYS_ADMIN = re.compile(r"^CapEff:\s*(\w+)", re.MULTILINE), 1 << 21
+_ELSEWHERE = "/elsewhere"  # where what lies below /tmp is shown
 _RIGHTS_OF_ROOT = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 
 
@@ -29,7 +30,7 @@ def prefix(environment: dict[str, str], hidden_paths: list[Path]) -> list[str]:
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
     visible = files.visible()
-    for directory in sorted({parent for path in visible for parent in path.parents}):
+    for directory in sorted({parent for path in visible for parent in inside(path).parents}):
         arguments += ["--perms", "0755", "--dir", str(directory)]  # else only root might enter
     for path in visible:
         arguments += _shown(path)
@@ -38,6 +39,11 @@ def prefix(environment: dict[str, str], hidden_paths: list[Path]) -> list[str]:
     for path in hidden_paths:
         arguments += _covered(path)
     return [*arguments, "--tmpfs", WRITABLE, "--chdir", WRITABLE, "--remount-ro", "/", "--"]
+
+
+def inside(path: Path) -> Path:
+    """Where the sandbox shows `path`: in its place, unless the private /tmp would cover it."""
+    return Path(_ELSEWHERE, *path.parts[1:]) if path.is_relative_to(WRITABLE) else path
 
 
 def _user():
@@ -55,11 +61,11 @@ def _may_mount():
 
 def _shown(path):
     if path.is_symlink() and path.is_dir():  # /lib -> usr/lib
-        return ["--symlink", str(path.readlink()), str(path)]
-    return ["--ro-bind", str(path), str(path)]
+        return ["--symlink", str(path.readlink()), str(inside(path))]
+    return ["--ro-bind", str(path), str(inside(path))]
 
 
 def _covered(path):
     if path.is_dir():
-        return ["--tmpfs", str(path), "--remount-ro", str(path)]
-    return ["--ro-bind", os.devnull, str(path)]
+        return ["--tmpfs", str(inside(path)), "--remount-ro", str(inside(path))]
+    return ["--ro-bind", os.devnull, str(inside(path))]

@@ -66,6 +66,8 @@ def n_threads_of_user() -> int:
 class Zygote:
     """A warm process in its sandbox. `isolation` as in `confine.Confinement`."""
 
+    program = ("dlcourse.grading.sandbox.zygote",)  # a module, and its arguments
+
     def __init__(self, isolation: str, limits: Limits, with_torch: bool, hidden_paths: list[Path]):
         self.isolation, self.limits = isolation, limits
         self.hidden_paths = hidden_paths
@@ -102,7 +104,11 @@ class Zygote:
         )
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "dlcourse.grading.sandbox.zygote"]
+        return [str(self.shown(Path(sys.executable))), "-m", *self.program]
+
+    def shown(self, path: Path) -> Path:
+        """Where the sandbox has a file of this machine."""
+        return bubblewrap.inside(path) if self.isolation == "bubblewrap" else path
 
     def environment(self) -> dict[str, str]:
         """All that the notebook sees of the environment: nothing of the grader's own."""
@@ -121,7 +127,7 @@ class Zygote:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "PYTHONNOUSERSITE": "1",
-            "PYTHONPATH": str(files.PACKAGE.parent),
+            "PYTHONPATH": str(self.shown(files.PACKAGE.parent)),
             "PYTHONSAFEPATH": "1",
             "TORCHINDUCTOR_CACHE_DIR": WRITABLE,
         }

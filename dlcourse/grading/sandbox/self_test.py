@@ -80,12 +80,13 @@ def _in_a_fork(zygote, probe: Callable[[Student], None]):
 
 
 def _probe(zygote, student, planted):
-    if student.take_memory(1000) != 1000 or not student.read(__file__):
+    own = str(zygote.shown(Path(__file__)))
+    if student.take_memory(1000) != 1000 or not student.read(own):
         raise SandboxUnavailable(f"{zygote.isolation}: the probes cannot run")
     too_much = 2 * zygote.limits.memory_bytes
     _must_fail(zygote, "read a file of the grader", student.read, str(planted))
     _must_fail(zygote, "read what runs on this machine", student.read, "/proc/self/environ")
-    _must_fail(zygote, "write to the package", student.write, __file__)
+    _must_fail(zygote, "write to the package", student.write, own)
     _must_fail(zygote, "open a socket to the network", student.open_socket, "AF_INET")
     _must_fail(zygote, "open a socket on this machine", student.open_socket, "AF_UNIX")
     _must_fail(zygote, "start a process", student.start_process)
