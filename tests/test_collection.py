@@ -2,10 +2,11 @@
 
 import os
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from dlcourse.grading.collection import collect, moment, read_times
+from dlcourse.grading.collection import COUNTS, collect, moment, read_times
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -112,6 +113,23 @@ def test_names_that_are_no_text_are_made_readable(tmp_path):
     with open(raw, "w"):
         pass
     (row,) = collect(tmp_path)
-    assert row.student == "\N{REPLACEMENT CHARACTER}" * 2 + "[31m"
+    assert row.student.startswith("\N{REPLACEMENT CHARACTER}" * 2 + "[31m-")
+    assert row.student.isprintable()
     assert row.read() == b""
     row.file.encode()
+
+
+def test_names_that_read_alike_are_different_students(tmp_path):
+    for name in (b"M\xfcller.ipynb", b"M\xf6ller.ipynb"):
+        (tmp_path / os.fsdecode(name)).write_text(f"{name!r}")
+    found = collect(tmp_path)
+    assert len({hand_in.student for hand_in in found}) == 2
+    assert {hand_in.status for hand_in in found} == {COUNTS}
+
+
+def test_a_time_that_no_calendar_has_is_late(tmp_path, monkeypatch):
+    (tmp_path / "ada.ipynb").write_text("{}")
+    far = SimpleNamespace(st_mtime=1e12, st_mode=0o100644)
+    monkeypatch.setattr(type(tmp_path), "lstat", lambda path: far)
+    (hand_in,) = collect(tmp_path, deadline=datetime(2026, 10, 1, tzinfo=UTC))
+    assert hand_in.is_late

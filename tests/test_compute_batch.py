@@ -143,3 +143,10 @@ def test_a_measured_run_of_the_family_sharpens_the_prediction():
 def test_a_batch_is_a_json_list(text, cure):
     with pytest.raises(ValueError, match=cure):
         batch.predictions_json(text)
+
+
+def test_a_claim_on_assumed_tokens_is_a_warning():
+    record = {"params_total": 7e9, "accelerator": "A100", "n_accel": 8, "wall_clock_h": 3}
+    found = batch.prediction(record)
+    assert found["verdict"] is None
+    assert any("give `data_count`" in text for text in found["warnings"])

@@ -102,7 +102,25 @@ def test_params_of_a_config_are_exact_integers_with_their_conventions(tmp_path):
     assert "124,439,808" in run("params", config).output
 
 
+def test_tokens_are_another_spelling_of_data():
+    assert "8.4e+22" in run("--params", "7B", "--tokens", "2 trillion").output
+
+
+@pytest.mark.parametrize("text", ["[5]", "[null]"])
+def test_a_measured_run_that_is_no_object_is_one_red_line(tmp_path, text):
+    own = tmp_path / "mine.json"
+    own.write_text(text)
+    found = run("--params", "3B", "--measured", own)
+    assert found.exit_code == 2
+    assert found.stderr.count("\n") == 1
+    assert "must be a JSON object" in found.stderr
+
+
 BAD = {
+    "hours without chips": (["--params", "7B", "--hours", "3"], "Give the number of chips"),
+    "half a chip": (["--params", "7B", "--chips", "1.5"], "whole number"),
+    "bananas": (["--params", "7B", "--data", "3", "--data-unit", "bananas"], "Give the tokens"),
+    "sparse chip": (["--params", "7B", "--device", "A100 sparse"], "dense rates"),
     "negative tokens": (["--params", "7B", "--data", "-2"], "Leave it out"),
     "unknown chip": (["--params", "7B", "--device", "abacus"], "Known"),
     "sparse rate": (["--params", "7B", "--precision", "bf16 sparse"], "halve the sparse rate"),

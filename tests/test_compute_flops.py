@@ -195,6 +195,25 @@ BAD = [
     ({"model_type": "llama", "hidden_size": 12.5}, "hidden_size.*got 12.5"),
     ({"model_type": "deepseek_v2"}, "num_experts_per_tok"),
     ({"model_type": "perceiver"}, "must be one of albert, .*Got 'perceiver'"),
+    ({"model_type": "gemma2", "layer_types": ["sliding_attention"]}, "26 layers, got 1 entries"),
+    ({"model_type": "gemma2", "layer_types": 3}, "`layer_types` must list one kind.*got 3"),
+    ({"model_type": "vit", "num_labels": "3"}, "num_labels.*got '3'"),
+    ({"model_type": "vit", "num_labels": -3}, "num_labels.*got -3"),
+    ({"model_type": "vit", "id2label": 5}, "id2label.*must be a dict of labels, got 5"),
+    ({"model_type": "dinov2", "mlp_ratio": -4}, "mlp_ratio.*above zero, got -4"),
+    ({"model_type": "vit", "patch_size": 225}, "patch_size.*at most `image_size`, 224, got 225"),
+    ({"model_type": "swin", "patch_size": 225}, "patch_size.*at most `image_size`, 224, got 225"),
+    ({"model_type": "deepseek_v3", "first_k_dense_replace": -1}, "at least 0, got -1"),
+    ({"model_type": "qwen2_moe", "mlp_only_layers": 5}, "list of numbers of layers, got 5"),
+    ({"model_type": "mixtral", "num_experts_per_tok": 9}, "number of experts, 8, got 9"),
+    ({"model_type": "mistral", "num_key_value_heads": 5}, "must divide.*got 5 and 32"),
+    (
+        {"model_type": "falcon", "new_decoder_architecture": True, "num_kv_heads": 8},
+        "num_kv_heads.*must divide.*got 8 and 71",
+    ),
+    ({"model_type": "llama", "hidden_size": 100}, "hidden_size.*multiple of.*got 100 and 32"),
+    ({"model_type": "bart", "decoder_attention_heads": 15}, "got 1024 and 15"),
+    ({"model_type": "clip", "text_config": {"hidden_size": 513}}, "got 513 and 8"),
     ({}, "hidden_size"),
     ([], "must be a dict"),
 ]
@@ -245,12 +264,54 @@ def test_an_unknown_model_type_is_read_as_llama_and_says_so():
         "vocab_size": 99,
         "intermediate_size": 128,
     }
-    guess = from_config({"model_type": "new", **sizes})
+    named = {"model_type": "new", "architectures": ["NewForCausalLM"], **sizes}
+    guess = from_config(named)
     assert guess.params() == from_config({"model_type": "llama", **sizes}).params()
     assert "'new' is not known" in guess.assumptions[0]
     inner = from_config({"model_type": "seer", "text_config": {"model_type": "llama", **sizes}})
     assert inner.params() == guess.params()
     assert "only the language model" in inner.assumptions[-1]
+    for other in ({"architectures": ["NewModel"]}, {"ffn_config": {}}, {"vision_config": {}}):
+        with pytest.raises(ValueError, match="must be one of albert.*ForCausalLM.*Got 'new' with"):
+            from_config(named | other)
+
+
+def test_older_names_of_fields_and_types_are_read():
+    sizes = {"n_embed": 14336, "n_layer": 70, "num_attention_heads": 112, "vocab_size": 250880}
+    assert from_config({"model_type": "bloom", **sizes}).params() == 176_247_271_424
+    small = {"hidden_size": 4544, "n_layer": 2, "n_head": 71, "multi_query": True}
+    modern = {"num_hidden_layers": 2, "model_type": "falcon"}
+    old = from_config({"model_type": "RefinedWebModel", **small})
+    assert old.params() == from_config(modern).params()
+    wide = {"hidden_size": 8192, "n_layer": 60, "n_head": 128, "n_head_kv": 8}
+    modern = {"hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128}
+    modern |= {"model_type": "falcon", "new_decoder_architecture": True, "num_kv_heads": 8}
+    old = from_config({"model_type": "RefinedWeb", **wide})
+    assert old.params() == from_config(modern).params() == 41_303_293_952
+
+
+@pytest.mark.parametrize("name", ["qwen2_vl", "qwen2_5_vl"])
+def test_the_language_model_of_qwen_with_images_is_qwen2(name):
+    text = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text |= {"num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 99}
+    expected = from_config({"model_type": "qwen2", **text}).params()
+    flat = from_config({"model_type": name, "vision_config": {}, **text})
+    nested = {"model_type": name, "text_config": {"model_type": f"{name}_text", **text}}
+    assert flat.params() == from_config(nested).params() == expected
+    assert "the vision tower is left out" in flat.assumptions[-1]
+
+
+def test_sizes_that_come_from_defaults_are_named():
+    notes = from_config({"model_type": "gpt2", "n_layer": 2}).assumptions
+    assert notes[-1] == "defaults of 'gpt2', not in the file: hidden_size 768"
+    full = {"model_type": "gpt2", "n_layer": 2, "n_embd": 768}
+    assert not any("defaults" in note for note in from_config(full).assumptions)
+
+
+def test_sizes_of_the_class_itself_may_divide_unevenly():
+    assert from_config({"model_type": "glm4_moe"}).params() > 0  # 96 heads on 4096
+    with pytest.raises(ValueError, match="multiple of `num_attention_heads`.*4000 and 96"):
+        from_config({"model_type": "glm4_moe", "hidden_size": 4000})
 
 
 def test_names_of_networks_are_checked():

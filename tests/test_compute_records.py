@@ -62,13 +62,47 @@ def test_what_is_no_positive_number_is_refused_with_a_cure(bad):
         ("A100 (40 GB)", "A100 40GB"),
         ("TPUv4-8192", "TPU v4"),
         ("MI250", "MI250X"),
+        ("4x AMD Instinct MI250", "MI250X"),
     ],
 )
 def test_a_device_is_found_among_other_words(name, device):
     assert spellings.device(name).name == device
 
 
+@pytest.mark.parametrize("written", ["300B tokens", "300 billion", "0.3 trillion", "300B params"])
+def test_numbers_are_read_in_words(written):
+    assert number(written, "x") == 300e9
+    assert number("3 million", "x") == 3e6
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["RTX A1000", "RTX A4000", "A3000", "Quadro P1000", "T400", "GT 430", "L400", "GH200", "A10G"]
+    + ["Tesla", "GeForce", "PCIe", "80GB", "16GB", "Instinct", "SXM4", "RTX 3080 Ti", "V100S"],
+)
+def test_a_chip_like_another_and_a_brand_are_no_device(name):
+    with pytest.raises(ValueError, match="Known"):
+        spellings.device(name)
+
+
+@pytest.mark.parametrize("name", ["8xA100", "1024 A100s", "DGXA100", "A100x8", "A100-SXM4-80GB x2"])
+def test_a_count_of_chips_hides_no_name(name):
+    assert spellings.device(name).name == "A100 80GB"
+
+
+def test_a_sparse_chip_is_refused_and_a_chip_read_from_words_is_said():
+    with pytest.raises(ValueError, match="dense rates: name the chip alone"):
+        spellings.device("A100 sparse")
+    said = read({"accelerator": "H100 NVL"}).assumptions
+    assert "accelerator H100 NVL read as H100 SXM" in said
+    assert not any("read as" in text for text in read({"accelerator": "H100-SXM"}).assumptions)
+
+
 BAD = {
+    "unit without meaning": ({"data_unit": "bananas"}, "Give the tokens"),
+    "unit that is a number": ({"data_unit": 7}, "Give the tokens"),
+    "steps": ({"data_unit": "steps"}, "Give the tokens"),
+    "epochs of text": ({"data_unit": "epochs"}, "convolutional networks only"),
     "negative tokens": ({"data_count": -5}, "above zero"),
     "unknown chip": ({"accelerator": "abacus"}, "Known"),
     "sparse rate": ({"precision": "bf16 sparse"}, "halve the sparse rate"),
@@ -124,3 +158,35 @@ def test_kind_and_parameters_are_read_from_the_name_where_nothing_else_tells():
 
 def test_epochs_multiply_the_data():
     assert read({"data_count": "1M", "epochs": 90}).data_count == 90e6
+
+
+def test_epochs_of_a_convolutional_network_are_of_imagenet():
+    run = read({"model": "ResNet-50", "data_unit": "epochs", "data_count": 90}, is_strict=True)
+    assert (run.data_unit, run.data_count) == ("images", 90 * 1_281_167)
+    assert any("1,281,167" in text for text in run.assumptions)
+    assert (
+        read({"kind": "dense-decoder", "data_unit": "epochs", "data_count": 3}).data_count is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("Gravity-7B", "dense-decoder"),
+        ("gpt5", "dense-decoder"),
+        ("ViT-L/16", "vit"),
+        ("RoBERTa", "encoder"),
+        ("Flan-T5", "enc-dec"),
+        ("My-MoE", "moe-decoder"),
+        ("Mixtral-8x7B", "moe-decoder"),
+    ],
+)
+def test_a_kind_is_guessed_from_whole_words(model, kind):
+    assert read({"model": model}).kind == kind
+
+
+def test_sizes_of_mixtures_are_read_from_their_names():
+    run = read({"model": "Qwen3-30B-A3B"})
+    assert (run.kind, run.params_total, run.params) == ("moe-decoder", 30e9, 3e9)
+    run = read({"model": "Mixtral-8x7B"})
+    assert (run.params_total, run.params) == (56e9, 14e9)

@@ -109,3 +109,28 @@ def test_without_hours_there_is_nothing_to_judge_but_the_memory():
     assert finding.remark == "no hours to judge"
     assert [bound.name for bound in finding.bounds] == ["memory"]
     assert "memory" in repr(finding)
+
+
+ALEXNET = {"kind": "cnn", "params_total": 62.4e6, "data_unit": "images", "data_count": 89.6e6}
+ALEXNET |= {"accelerator": "GTX580", "n_accel": 1, "wall_clock_h": 288, "precision": "fp32"}
+SEVEN = {"params_total": 7e9, "accelerator": "A100", "n_accel": 8, "wall_clock_h": 3}
+GUESSED = {
+    "operations an image": (ALEXNET, "model"),
+    "tokens": (SEVEN, "data_count"),
+    "unit": (SEVEN | {"data_count": 1e12, "data_unit": "bananas"}, "data_count"),
+    "parameters": ({"data_count": 1e12} | SEVEN | {"params_total": None}, "params_total"),
+    "chip": (SEVEN | {"data_count": 1e12, "accelerator": "B300"}, "accelerator"),
+    "memory": ({"params_total": 175e9, "n_accel": 1}, "accelerator"),
+}
+
+
+@pytest.mark.parametrize(("record", "field"), GUESSED.values(), ids=GUESSED)
+def test_nothing_is_impossible_by_an_assumption(record, field):
+    finding = examine(record)
+    assert finding.verdict is None
+    assert f"give `{field}`" in finding.remark
+
+
+def test_a_peak_that_is_given_is_judged_without_a_name():
+    claim = SEVEN | {"data_count": 1e12, "accelerator": "B300", "peak_dense_tflops": 2_500}
+    assert examine(claim).verdict.startswith("peak")

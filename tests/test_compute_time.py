@@ -213,7 +213,19 @@ def test_quantiles_are_in_order_and_never_above_the_peak():
         quantiles = [found.chip_hours(q) for q in hours.QUANTILES.values()]
         assert quantiles == sorted(quantiles)
         least = found.work.flops / (3600 * run.peak_flops)
-        assert quantiles[0] >= least * (1 - 1e-12)
+        assert found.work.guesses or quantiles[0] >= least * (1 - 1e-12)
+
+
+def test_guessed_inputs_widen_the_interval_and_are_said():
+    known = hours.predict(records.read(LLAMA | {"data_count": 20 * 6.738e9}))
+    guessed = hours.predict(records.read(LLAMA | {"data_count": None}))
+    sds = [
+        math.log(one.chip_hours(0.75) / one.chip_hours(0.25)) / (2 * stats.norm.ppf(0.75))
+        for one in (known, guessed)
+    ]
+    assert guessed.chip_hours() == pytest.approx(known.chip_hours())
+    assert sds[1] ** 2 - sds[0] ** 2 == pytest.approx(math.log(2) ** 2)
+    assert any("factor of 2" in text for text in guessed.work.assumptions)
 
 
 def test_hours_on_the_clock_need_the_number_of_chips():

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -317,3 +318,43 @@ def test_three_hundred_generated_hand_ins_stop_nothing(executor):
         statuses.append(result.status)
     assert statuses.count("ok") > 90
     assert statuses.count("not a notebook") > 90
+
+
+HOSTILE = {
+    "a list that NumPy would blow up": "return ['x' * 10**6] + [''] * 50_000",
+    "a list of texts": "return ['1.0', '2.0']",
+    "a dict": "return {'a': 1.0}",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_no_returned_text_becomes_an_array_in_the_grader(executor, body):
+    wanted = homework()
+    cells = notebook(wanted)
+    for cell in cells["cells"]:
+        if cell["id"] == "answer-q2":
+            cell["source"] = f"def gradient(X, y, beta):\n    {body}"
+    tracemalloc.start()
+    result = grade(wanted, json.dumps(cells).encode(), executor, only=("q2",))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.questions[0].earned == 0
+    assert peak < 200e6
+
+
+def test_output_is_limited_over_all_cells(executor):
+    wanted = homework()
+    cells = notebook(wanted)
+    answers = cells["cells"]
+    forge = (
+        "import dlcourse.grading.sandbox.cells as inside\n"
+        "old = inside.Notebook.run_cell\n"
+        "def flood(self, index, source):\n"
+        "    return old(self, index, source) | {'stdout': 'x' * 150_000}\n"
+        "inside.Notebook.run_cell = flood\n"
+    )
+    answers.append({**answers[-1], "id": "forge", "cell_type": "code", "source": forge})
+    answers += [{**answers[-1], "id": f"more-{i}", "source": "pass"} for i in range(30)]
+    result = grade(wanted, json.dumps(cells).encode(), executor, only=("q1",))
+    shown = sum(len(cell.stdout) for cell in result.cells)
+    assert 100_000 < shown < 1.1 * QUICK.output_bytes

@@ -218,3 +218,9 @@ def test_no_name_leads_out_of_the_folder(tmp_path, student):
     assert [path.name for path in tmp_path.iterdir()] == ["grades"]
     (home,) = (tmp_path / "grades" / "students").iterdir()
     assert sorted(os.listdir(home)) == ["report.html", "results.json"]
+
+
+def test_no_plain_name_is_the_page_of_another_student():
+    page = report.page_name("Ada Lovelace")
+    assert report.page_name(page) != page
+    assert report.page_name("ada") == "ada"

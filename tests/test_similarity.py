@@ -1,6 +1,7 @@
 """Look-alikes: renaming hides no copy, and what everybody writes accuses nobody."""
 
 import random
+import time
 
 import pytest
 
@@ -82,3 +83,10 @@ def test_short_answers_are_not_compared():
 
 def test_the_caveat_says_what_it_is():
     assert "a reason to look, not a proof" in CAVEAT
+
+
+def test_hostile_code_takes_no_time():
+    for source in ("\\'" * 50_000, "%%time\n" * 5_000, "import " + ".".join("a" * 30_000)):
+        start = time.process_time()
+        normalized(source)
+        assert time.process_time() - start < 2

@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -164,3 +165,25 @@ def test_no_bytes_raise(value):
     assert len(found.digest) == 64
     assert found.is_gradable or found.message
     assert isinstance(submission.homework_of(data), str)
+
+
+BOMBS = {
+    "a tower of dots": "import " + ".".join("a" * 30_000),
+    "a tower over lines": "import a" + ".\\\n a" * 5_000,
+    "a long name, many times": f"from {'m' * 20_000} import "
+    + ", ".join(f"b{i}" for i in range(2_000)),
+    "many short lines": "x\n" * 200_000,
+}
+
+
+@pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS)
+def test_no_cell_takes_much_memory_to_look_for_imports(source):
+    tracemalloc.start()
+    submission.imports([source])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_imports_of_many_dots_are_still_found():
+    assert submission.imports_of(["import a.b.c.d.e"], ["a.b"]) == ["a.b"]

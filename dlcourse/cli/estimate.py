@@ -18,7 +18,9 @@ def estimate(  # noqa: PLR0913  the options of a command are the arguments of it
     kind: Annotated[str | None, typer.Option(help="dense-decoder, moe-decoder, cnn, ...")] = None,
     params: Annotated[str | None, typer.Option(help='Parameters, such as "7B".')] = None,
     params_active: Annotated[str | None, typer.Option(help="Those a token passes.")] = None,
-    data: Annotated[str | None, typer.Option(help='How much data, such as "2T".')] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "--tokens", help='How much data, such as "2T".')
+    ] = None,
     data_unit: Annotated[str, typer.Option(help="tokens, images or sequences.")] = "tokens",
     context: Annotated[str | None, typer.Option(help="Tokens of a sequence.")] = None,
     flops: Annotated[str | None, typer.Option(help="FLOPs of the run, if published.")] = None,
@@ -45,6 +47,7 @@ def estimate(  # noqa: PLR0913  the options of a command are the arguments of it
         elif not any((model, params, params_active, data, flops)):
             typer.echo(ctx.get_help())
         else:
+            _check_chips(chips, hours)
             _one(
                 {
                     "model": model,
@@ -100,7 +103,8 @@ def _one(record, measured):
     if run.device.power_watts is not None:
         _table("Carbon", carbon.emissions(predicted).table())
     if record["wall_clock_h"] is not None:
-        _table("The claim against bounds", finding.table())
+        if finding.bounds:
+            _table("The claim against bounds", finding.table())
         _say(f"The claim is {finding.remark}.")
     _say(f"FLOPs: {predicted.work.flops:.4g}, by {predicted.work.basis}.")
     for text in (*run.assumptions, *predicted.work.assumptions):
@@ -109,11 +113,28 @@ def _one(record, measured):
         _say(f"Warning: {text}")
 
 
+def _check_chips(chips, hours=None):
+    from dlcourse.compute import spellings
+
+    if hours is not None and chips is None:
+        raise ValueError(
+            "`--hours` are hours on the clock, and got no `--chips`. Give the number of chips."
+        )
+    if chips is not None and not spellings.number(chips, "chips").is_integer():
+        raise ValueError(f"`--chips` must be a whole number from 1, got {chips}. Round it.")
+
+
 def _measured(path):
     """Runs with hours, of the family of the run that is asked for unless they name another."""
     from dlcourse.compute import batch, records
 
     found = batch.read_list(path.read_text(encoding="utf-8"))
+    for record in found:
+        if not isinstance(record, dict):
+            raise ValueError(
+                f"A measured run must be a JSON object, got {type(record).__name__}. "
+                "Write its fields and hours in { }."
+            )
     return tuple(records.read({"family": OWN_FAMILY} | record, is_strict=True) for record in found)
 
 
@@ -131,6 +152,7 @@ def _budget(dollars, device, chips, precision, date):
     from dlcourse.compute import budget, records, spellings
 
     usd = spellings.number(dollars, "budget")
+    _check_chips(chips)
     n_devices = None if chips is None else int(spellings.number(chips, "chips"))
     name = spellings.device(device).name if device else records.DEFAULT_DEVICE
     plan = budget.plan(usd, name, date, precision=precision, n_devices=n_devices)

@@ -27,6 +27,8 @@ def prediction(record, measured: tuple[records.Run, ...] = ()) -> dict:
     run = records.read(record)
     predicted = hours.predict(run, measured)
     finding = sceptic.examine(run)
+    if finding.doubt is not None:
+        remarks.append(f"its own claim is {finding.doubt}")
     if "unusual" in finding.remark:
         remarks.append(f"its own hours are {finding.remark}")
     if finding.verdict is not None:

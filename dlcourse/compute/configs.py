@@ -30,8 +30,14 @@ READERS = {
     **IMAGE_TEXT,
     **IMAGES,
 }
-SAME_AS = {"kimi_k2": "deepseek_v3"}
+TEXT_OF_QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen2_vl_text", "qwen2_5_vl_text")
+SAME_AS = {
+    "kimi_k2": "deepseek_v3",
+    **dict.fromkeys(("RefinedWeb", "RefinedWebModel"), "falcon"),
+    **dict.fromkeys(TEXT_OF_QWEN, "qwen2"),
+}
 NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+FOREIGN = ("ffn_config", "attn_config", "vision_config")  # parts that a guess would miss
 
 
 def supported_types() -> tuple[str, ...]:
@@ -61,23 +67,24 @@ def from_config(config: Mapping, n_predicted: int = 1) -> Model:
     `n_predicted` counts the tokens predicted at each position: 2 adds one module of multi-token
     prediction, as DeepSeek-V3 trains with; the counts of transformers are those of 1. Fields that
     the config leaves out take the defaults of its class. A `model_type` that is not known is read
-    as a decoder of Llama's kind where its fields allow it, and the result says so.
+    as a decoder of Llama's kind where the file names such a class, and the result says so.
 
     >>> from_config({"model_type": "gpt2"}).params()
     124439808
     """
     c = Fields(config)
-    if c.model_type in SAME_AS:
+    has_text = isinstance(c.config.get("text_config"), Mapping)
+    if c.model_type in SAME_AS and not has_text:
         c = Fields(config, SAME_AS[c.model_type])
     if c.model_type in READERS:
         model = READERS[c.model_type](c)
-    elif isinstance(config.get("text_config"), Mapping):
+    elif has_text:
         inner = from_config(config["text_config"], n_predicted)
         note = f"only the language model of {c.model_type!r} is counted, not its other towers"
         return replace(inner, assumptions=(*inner.assumptions, note))
     else:
         model = guessed(c)
-    model = replace(model, assumptions=(*model.assumptions, named_class(c)))
+    model = replace(model, assumptions=(*model.assumptions, named_class(c), *left_open(c)))
     if n_predicted > 1:
         return with_prediction(model, c, n_predicted - 1)
     if c.get("num_nextn_predict_layers"):
@@ -91,6 +98,31 @@ def named_class(c: Fields) -> str:
     if c.class_name:
         return f"counted as {c.class_name}"
     return "the file names no class: counted with the head that its family usually has"
+
+
+def left_open(c: Fields) -> tuple[str, ...]:
+    """Sizes that the file leaves to the defaults of its `model_type`, and towers left out."""
+    names = [name for name in ("hidden_size", "num_hidden_layers") if c.is_default(name)]
+    sizes = " and ".join(f"{name} {c[name]}" for name in names)
+    notes = [f"defaults of {c.model_type!r}, not in the file: {sizes}"] if names else []
+    if c.config.get("model_type") in TEXT_OF_QWEN:
+        notes.append("the vision tower is left out: only the language model is counted")
+    return tuple(notes)
+
+
+def refuse_guess(c: Fields):
+    """Raise where the file does not name a decoder, or nests parts that a guess would miss."""
+    foreign = [name for name in FOREIGN if name in c.config]
+    names = c.words("architectures")
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names) and not foreign:
+        return
+    reason = f"with {', '.join(foreign)}" if foreign else f"with architectures {list(names)}"
+    raise ValueError(
+        f"`model_type` must be one of {', '.join(supported_types())}; another is read as a decoder "
+        f"only where `architectures` names a class that ends in ForCausalLM or LMHeadModel, and "
+        f"without {', '.join(FOREIGN)}. Got {c.model_type!r} {reason}. Give the supported type "
+        "with the same layers, or describe the network with the records of dlcourse.compute."
+    )
 
 
 def guessed(c: Fields) -> Model:
@@ -108,10 +140,12 @@ def guessed(c: Fields) -> Model:
     missing = [name for name in NEEDED if name not in fields]
     if missing:
         raise ValueError(
-            f"`model_type` must be one of {', '.join(supported_types())}; or the config must have "
-            f"{', '.join(NEEDED)}. Got {c.model_type!r} without {', '.join(missing)}. Add them, or "
-            "describe the network with the records of dlcourse.compute."
+            f"`model_type` must be one of {', '.join(supported_types())}; or the config must name "
+            f"a decoder under `architectures` and have {', '.join(NEEDED)}. Got "
+            f"{c.model_type!r} without {', '.join(missing)}. Add them, or describe the network "
+            "with the records of dlcourse.compute."
         )
+    refuse_guess(c)
     is_gated = fields.get("hidden_act", "silu") in ("silu", "swish", "swiglu", "geglu")
     bias = fields.get("mlp_bias", False)
     note = (

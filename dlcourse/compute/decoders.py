@@ -45,10 +45,21 @@ def is_on(c: Fields, switch: bool | str | None) -> bool:
 
 def n_key_value_heads(c: Fields) -> int:
     """Heads of keys and values: as many as of queries where the config does not say."""
-    heads = c.size("num_attention_heads")
     if c.get("multi_query"):
         return 1
-    return c.first("num_key_value_heads", "num_kv_heads", default=heads)
+    return grouped_heads(c, "num_key_value_heads", "num_kv_heads")
+
+
+def grouped_heads(c: Fields, *names: str) -> int:
+    """Heads of keys and values by the first of these fields that is set: a divisor of the heads."""
+    heads = c.size("num_attention_heads")
+    key_heads = c.first(*names, default=heads)
+    if heads % key_heads:
+        raise ValueError(
+            f"`{names[0]}` must divide `num_attention_heads`, got {key_heads} and {heads}. "
+            "Queries share heads of keys in equal groups: correct one of the fields."
+        )
+    return key_heads
 
 
 def window(c: Fields, family: Family, i: int) -> int | None:
@@ -56,7 +67,7 @@ def window(c: Fields, family: Family, i: int) -> int | None:
     width = c.get("sliding_window")
     if not width or c.get("use_sliding_window") is False:
         return None
-    types = c.get("layer_types")
+    types = layer_types(c)
     if types:
         return width if types[i] == "sliding_attention" else None
     if c.get("max_window_layers") is not None and "use_sliding_window" in c.defaults:
@@ -64,6 +75,18 @@ def window(c: Fields, family: Family, i: int) -> int | None:
     every = family.full_every
     every = c.get(every) if isinstance(every, str) else every
     return None if every and (i + 1) % every == 0 else width
+
+
+def layer_types(c: Fields) -> list | None:
+    """The kind of each layer, where the config lists them."""
+    types, n = c.get("layer_types"), c.size("num_hidden_layers")
+    if types and (not isinstance(types, list) or len(types) < n):
+        got = f"{len(types)} entries" if isinstance(types, list) else repr(types)
+        raise ValueError(
+            f"`layer_types` must list one kind for each of the {n} layers, got {got}. Complete "
+            "the list, or correct `num_hidden_layers`."
+        )
+    return types
 
 
 def attention(c: Fields, family: Family, i: int) -> tuple:
@@ -103,16 +126,37 @@ def is_sparse(c: Fields, i: int) -> bool:
     if not n_experts(c):
         return False
     if c.get("moe_layers") is not None:
-        return i in c["moe_layers"]
-    if i in (c.get("mlp_only_layers") or []) or i < c.get("first_k_dense_replace", 0):
+        return i in layer_numbers(c, "moe_layers")
+    if i in layer_numbers(c, "mlp_only_layers") or i < c.count("first_k_dense_replace", 0):
         return False
-    step = c.get("decoder_sparse_step") or c.get("interleave_moe_layer_step") or 1
+    step = c.first("decoder_sparse_step", "interleave_moe_layer_step", default=1)
     return (i + 1) % step == 0
+
+
+def layer_numbers(c: Fields, name: str) -> list:
+    """The numbers of the layers that a field lists, or none."""
+    numbers = c.get(name) or []
+    if not isinstance(numbers, list):
+        raise ValueError(
+            f"`{name}` must be a list of numbers of layers, got {numbers!r}. Correct the field."
+        )
+    return numbers
 
 
 def n_experts(c: Fields) -> int | None:
     """Experts that a router chooses from, whatever the field is called."""
     return c.first("n_routed_experts", "num_local_experts", "num_experts")
+
+
+def n_chosen(c: Fields) -> int:
+    """Experts that one token passes."""
+    chosen, n = c.size("num_experts_per_tok"), n_experts(c)
+    if chosen > n:
+        raise ValueError(
+            f"`num_experts_per_tok` must be at most the number of experts, {n}, got {chosen}. "
+            "Correct one of the fields."
+        )
+    return chosen
 
 
 def experts(c: Fields, family: Family) -> Experts:
@@ -129,7 +173,7 @@ def experts(c: Fields, family: Family) -> Experts:
     return Experts(
         FeedForward(d, hidden, family.is_gated, family.expert_bias),
         n_experts(c),
-        c.size("num_experts_per_tok"),
+        n_chosen(c),
         FeedForward(d, shared, family.is_gated, shared_bias) if shared else None,
         family.router_bias,
         has_gate,

@@ -5,9 +5,22 @@ transformers; `data/config_defaults.json` keeps those, with their version.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+
+OLD_NAMES = {  # `model_type` -> older name of a field -> common name; the older one decides
+    "bloom": {"n_embed": "hidden_size"},
+    **dict.fromkeys(
+        ("RefinedWeb", "RefinedWebModel"),
+        {
+            "n_layer": "num_hidden_layers",
+            "n_head": "num_attention_heads",
+            "n_head_kv": "num_kv_heads",
+        },
+    ),
+}
 
 
 @cache
@@ -26,11 +39,12 @@ class Fields:
                 f"`config` must be a dict of fields, got {type(config).__name__}. "
                 "Read a config.json with `read_config(path)`."
             )
-        self.config = config
+        self.config = renamed(config)
         self.model_type = model_type or str(config.get("model_type", ""))
         known = known_types().get(self.model_type, {"defaults": {}, "aliases": {}})
         self.defaults, self.aliases = known["defaults"], known["aliases"]
         self._check_kinds()
+        self._check_heads()
 
     def _check_kinds(self):
         """Raise where a field is not of the kind of its default: a number, a word or a list."""
@@ -41,6 +55,26 @@ class Fields:
                 raise ValueError(
                     f"`{name}` must be of the kind of {default!r}, got {value!r}. Correct it."
                 )
+
+    def _check_heads(self):
+        """Raise where heads have no width of their own and do not share the stream evenly."""
+        if any(self.get(name) for name in ("head_dim", "d_kv", "kv_lora_rank")):
+            return
+        for name in ("num_attention_heads", "decoder_attention_heads"):
+            width, heads = self.get("hidden_size"), self.get(name)
+            if not is_positive(width) or not is_positive(heads) or width % heads == 0:
+                continue
+            if not self.is_default("hidden_size") or not self.is_default(name):
+                raise ValueError(
+                    f"`hidden_size` must be a multiple of `{name}` where the config has no "
+                    f"`head_dim`, got {width} and {heads}. Correct one, or add `head_dim`."
+                )
+
+    def is_default(self, name: str) -> bool:
+        """Whether the file leaves the field out and the class of its `model_type` has a default."""
+        alias = self.aliases.get(name, name)
+        in_file = name in self.config or alias in self.config
+        return not in_file and self.get(name) is not None
 
     def get(self, name: str, default=None):
         """The value under this name or its alias; else the default of the class; else `default`."""
@@ -80,6 +114,13 @@ class Fields:
             raise ValueError(f"`{name}` must be a whole number, got {value!r}. Correct the field.")
         return value
 
+    def count(self, name: str, default: int) -> int:
+        """A whole number of at least 0, or an error."""
+        value = self.number(name, default)
+        if value < 0:
+            raise ValueError(f"`{name}` must be at least 0, got {value}. Correct the field.")
+        return value
+
     def words(self, name: str) -> tuple[str, ...]:
         """A list of words, or words joined by a bar, or none."""
         value = self.get(name, [])
@@ -106,8 +147,28 @@ class Fields:
 
     def n_classes(self) -> int:
         """Labels of a classifier: those listed, or two."""
-        labels = self.config.get("id2label") or self.config.get("label2id")
-        return len(labels) if labels else self.config.get("num_labels") or 2
+        for name in ("id2label", "label2id"):
+            labels = self.config.get(name)
+            if labels and not isinstance(labels, Mapping | list):
+                raise ValueError(
+                    f"`{name}` must be a dict of labels, got {labels!r}. Correct the field, or "
+                    "leave it out and give `num_labels`."
+                )
+            if labels:
+                return len(labels)
+        return self.size("num_labels", 2)
+
+
+def is_positive(value) -> bool:
+    """Whether this is a finite number above zero."""
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
+def renamed(config: Mapping) -> Mapping:
+    """The config with the older names of its `model_type` under the common ones."""
+    old = OLD_NAMES.get(str(config.get("model_type")), {})
+    given = {old[name]: config[name] for name in old if config.get(name) is not None}
+    return {**config, **given}
 
 
 def _size(name: str, value) -> int:

@@ -5,6 +5,7 @@ hours = FLOPs / (utilization x peak), of all chips together
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from dlcourse.compute import utilization
 from dlcourse.compute.records import Run
@@ -23,7 +24,14 @@ class Hours(PrintsTable):
     utilization: utilization.Utilization
 
     def chip_hours(self, q: float = 0.5) -> float:
-        """Chip-hours that are not exceeded with probability q."""
+        """Chip-hours that are not exceeded with probability q.
+
+        The peak limits them where the FLOPs are known; guessed FLOPs may be fewer.
+        """
+        if self.work.guesses:
+            sd = math.hypot(self.utilization.log_sd, self.work.log_sd)
+            share = math.exp(self.utilization.log_median - sd * NormalDist().inv_cdf(q))
+            return chip_hours(self.work.flops, share, self.run.peak_flops)
         return chip_hours(self.work.flops, self.utilization.quantile(1 - q), self.run.peak_flops)
 
     def wall_hours(self, q: float = 0.5) -> float:

@@ -3,6 +3,7 @@
 from dlcourse.compute.convnets import ImagePath
 from dlcourse.compute.deep_convnets import ConvNeXt, Swin
 from dlcourse.compute.fields import Fields
+from dlcourse.compute.image_text import patches_a_side
 from dlcourse.compute.model import Model
 
 
@@ -41,14 +42,15 @@ def convnext(c: Fields) -> Model:
 
 def swin(c: Fields) -> Model:
     """Swin, version 1, with heads that double from stage to stage."""
+    patch_size = c.size("patch_size")
     record = Swin(
         c.sizes("depths"),
         c.size("embed_dim"),
         c.sizes("num_heads")[0],
         window=c.size("window_size"),
         n_classes=c.n_classes(),
-        image_size=c.size("image_size"),
-        patch_size=c.size("patch_size"),
+        image_size=patches_a_side(c) * patch_size,
+        patch_size=patch_size,
     )
     return Model(c.model_type, headless(c, record.layers))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dlcourse.compute.attention import Attention, FeedForward
-from dlcourse.compute.fields import Fields
+from dlcourse.compute.fields import Fields, is_positive
 from dlcourse.compute.layers import Embedding, Linear, Repeated, Tower, Vector
 from dlcourse.compute.model import Model
 from dlcourse.compute.parts import Load, Part, product_flops
@@ -24,10 +24,32 @@ class Similarities:
         return [Part("similarities", self.n_scalars, flops)]
 
 
+def feed_forward_width(c: Fields) -> int:
+    """As the config says, or as many times the width of the stream as it says."""
+    d, ratio = c.size("hidden_size"), c.get("mlp_ratio", 4)
+    if not is_positive(ratio) or round(ratio * d) < 1:
+        raise ValueError(
+            f"`mlp_ratio` must be a number above zero, got {ratio!r}. It is the width of the "
+            "feed-forward layer over `hidden_size`: correct the field."
+        )
+    return c.first("intermediate_size", default=round(ratio * d))
+
+
+def patches_a_side(c: Fields) -> int:
+    """Whole patches along one side of the image, at least one."""
+    image, patch = c.size("image_size"), c.size("patch_size")
+    if patch > image:
+        raise ValueError(
+            f"`patch_size` must be at most `image_size`, {image}, got {patch}. Correct one of the "
+            "fields."
+        )
+    return image // patch
+
+
 def blocks(c: Fields, is_causal=False, biases=ALL, extra=0) -> Repeated:
     """Pre-norm blocks with biases, `extra` more vectors of the width in each."""
     d, heads = c.size("hidden_size"), c.size("num_attention_heads")
-    hidden = c.first("intermediate_size", default=round(c.get("mlp_ratio", 4) * d))
+    hidden = feed_forward_width(c)
     feed_forward = FeedForward(d, hidden, bias=True)
     if c.get("use_swiglu_ffn"):
         feed_forward = FeedForward(d, (2 * hidden // 3 + 7) // 8 * 8, is_gated=True, bias=True)
@@ -42,7 +64,7 @@ def blocks(c: Fields, is_causal=False, biases=ALL, extra=0) -> Repeated:
 def image_layers(c: Fields, n_extra: int, has_patch_bias=True, **options) -> tuple[tuple, int]:
     """Patches, extra tokens, positions and blocks; and the number of tokens."""
     d, patch = c.size("hidden_size"), c.size("patch_size")
-    n_patches = (c.size("image_size") // patch) ** 2
+    n_patches = patches_a_side(c) ** 2
     n_tokens = n_patches + n_extra
     layers = (
         patch_embedding(d, patch, n_patches, has_patch_bias, c.size("num_channels")),

@@ -17,6 +17,18 @@ from dlcourse.compute.conventions import MULTIPLY_ADDS, as_flops
 from dlcourse.compute.spellings import number
 
 DEFAULT_DEVICE = "H100 SXM"  # what a record without a known accelerator is taken to run on
+IMAGENET = 1_281_167  # images of one epoch
+UNITS = "tokens, words, bytes, characters, sequences, images, pairs or epochs"
+_STEMS = "token|word|byte|char|sequence|sentence|sample|example|image|pair"
+KNOWN_UNIT = rf"(?!.*illion).*\b(?:sub-?)?(?:{_STEMS})"
+HINTS = (  # what the name of a model, between borders of words, says of its kind
+    (r"(?<![a-z])(?:open|meta|eva)?clip(?![a-z])", "vit+text"),
+    (r"(?<![a-z])vit(?![a-z])", "vit"),
+    (r"berta?(?![a-z])", "encoder"),
+    (r"(?<![a-z0-9])(?:flan|by|code|long|m|u)?t5(?![0-9])", "enc-dec"),
+    (r"(?<![a-z])moe(?![a-z])|(?<![a-z0-9])(?:\d+x|a)\d+(?:\.\d+)?b(?![a-z0-9])", "moe-decoder"),
+)
+SIZE = r"(\d+(?:\.\d+)?)\s*([bm])\b"
 NARROWER = {"fp8": "bf16", "bf16": "fp16", "fp16": "fp32", "tf32": "fp32"}  # if a chip lacks one
 
 
@@ -44,6 +56,7 @@ class Run:
     batch_tokens: float | None
     is_independent: bool
     is_doubtful: bool
+    guesses: tuple[str, ...] = ()  # fields without which a claim cannot be judged
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -53,11 +66,16 @@ class _Notes:
     """Where reading leaves its remarks. A strict reader raises instead of warning."""
 
     is_strict: bool
+    guesses: list = field(default_factory=list)
     assumptions: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
 
     def assume(self, text):
         self.assumptions.append(text)
+
+    def guess(self, name, text):
+        self.guesses.append(name)
+        self.assume(text)
 
     def warn(self, text):
         if self.is_strict:
@@ -79,6 +97,7 @@ def read(record, is_strict=False):
     precision = _precision(record, device, notes)
     kind = _kind(record, notes)
     params, total = _parameters(record, kind, notes)
+    data_unit, data_count = _data(record, kind, notes)
     n_chips = _optional(record, "n_accel", notes)
     return Run(
         id=str(record.get("id") or record.get("model") or "run"),
@@ -87,8 +106,8 @@ def read(record, is_strict=False):
         kind=kind,
         params=params,
         params_total=total,
-        data_unit=str(record.get("data_unit") or "").lower(),
-        data_count=_data(record, notes),
+        data_unit=data_unit,
+        data_count=data_count,
         sequence_length=_optional(record, "seq_len", notes),
         published_flops=_published(record, notes),
         published_basis=str(record.get("published_flops_basis") or "").lower(),
@@ -101,6 +120,7 @@ def read(record, is_strict=False):
         batch_tokens=_optional(record, "batch_tokens", notes),
         is_independent=bool(record.get("independent", 1)),
         is_doubtful=bool(record.get("doubtful", 0)),
+        guesses=tuple(notes.guesses),
         assumptions=tuple(notes.assumptions),
         warnings=tuple(notes.warnings),
     )
@@ -138,8 +158,7 @@ def _kind(record, notes):
     if kind is not None:
         return kind
     text = f"{record.get('model', '')} {record.get('data_unit', '')}".lower()
-    hints = (("clip", "vit+text"), ("vit", "vit"), ("bert", "encoder"), ("t5", "enc-dec"))
-    guess = next((kind for hint, kind in hints if hint in text), "dense-decoder")
+    guess = next((kind for hint, kind in HINTS if re.search(hint, text)), "dense-decoder")
     if guess == "dense-decoder" and re.search("image|resnet|vgg|alexnet", text):
         guess = "cnn"
     total, active = record.get("params_total"), record.get("params_active")
@@ -154,14 +173,17 @@ def _device(record, notes):
     name = record.get("accelerator")
     if name:
         try:
-            return spellings.device(str(name)), True
+            found = spellings.device(str(name))
+            if not spellings.is_device(str(name)):
+                notes.assume(f"accelerator {name} read as {found.name}")
+            return found, True
         except ValueError as error:
-            notes.warn(f"{error} Write one of them, or leave it out: {DEFAULT_DEVICE}.")
+            notes.warn(f"{error} Write one of them, or add `peak_dense_tflops`.")
     found, peak = hardware.device(DEFAULT_DEVICE), record.get("peak_dense_tflops")
     if isinstance(peak, int | float) and 0 < peak < 1e6:
         able = [d for d in hardware.CATALOGUE.values() if d.has("bf16")]
         found = min(able, key=lambda d: abs(math.log(d.peak("bf16") / (peak * 1e12))))
-    notes.assume(f"accelerator: {found.name}")
+    notes.guess("accelerator", f"accelerator: {found.name}")
     return found, False
 
 
@@ -181,6 +203,8 @@ def _peak(record, device, precision, is_named, notes):
     given = _optional(record, "peak_dense_tflops", notes)
     if given and not is_named:
         return given * 1e12
+    if not is_named:
+        notes.guesses.append("peak_dense_tflops")
     if given:
         try:
             device.check_rate(given * 1e12, precision)
@@ -195,18 +219,49 @@ def _parameters(record, kind, notes):
     if active and total and active > total:
         notes.warn(f"`params_active` {active:g} exceeds `params_total` {total:g}. Exchange them.")
         active, total = total, active
-    if total is None and active is None:
-        match = re.search(r"(\d+(?:\.\d+)?)\s*([bm])\b", str(record.get("model") or "").lower())
-        if match:
-            total = number(match[0], "params_total")
-            notes.assume(f"parameters read from the name of the model: {total:g}")
+    if active is None:
+        total, active = _named_sizes(record, total, notes)
     if active is None and total and kind == "moe-decoder":
         active = total / 8
-        notes.assume(f"active parameters of a mixture of experts: an eighth of {total:g}")
+        text = f"active parameters of a mixture of experts: an eighth of {total:g}"
+        notes.guess("params_active", text)
     return active or total, total or active
 
 
-def _data(record, notes):
+def _named_sizes(record, total, notes):
+    """Total and active parameters, read from a name such as "7B", "30B-A3B" or "8x7B"."""
+    name = str(record.get("model") or "").lower()
+    named = re.search(rf"(?<![a-z0-9])a({SIZE})", name)
+    active = number(named[1], "params_active") if named else None
+    experts = re.search(rf"(?<![a-z0-9])(\d+)x({SIZE})", name)
+    match = re.search(SIZE, name.replace(named[0], "") if named else name)
+    if total is None and experts:
+        each = number(experts[2], "params_total")
+        total, active = int(experts[1]) * each, min(2, int(experts[1])) * each
+        text = f"{experts[1]} experts of {each:g} parameters that share none, two of them active"
+        notes.guess("params_active", text)
+    elif total is None and match:
+        total = number(match[0], "params_total")
+        notes.assume(f"parameters read from the name of the model: {total:g}")
+    if named:
+        notes.assume(f"active parameters read from the name of the model: {active:g}")
+    return total, active if active is None or total is None else min(active, total)
+
+
+def _data(record, kind, notes):
+    """The unit of the data and their count, None where the unit means nothing."""
+    unit, count = str(record.get("data_unit") or "").lower(), _count(record, notes)
+    if unit.startswith("epoch") and kind == "cnn":
+        notes.assume(f"an epoch: the {IMAGENET:,} images of ImageNet")
+        return "images", count and count * IMAGENET
+    if unit and not re.match(KNOWN_UNIT, unit, re.DOTALL):
+        why = ", and epochs are known of convolutional networks only" if "epoch" in unit else ""
+        notes.warn(f"`data_unit` must be {UNITS}, got {unit[:40]!r}{why}. Give the tokens.")
+        return "", None
+    return unit, count
+
+
+def _count(record, notes):
     count, epochs = _optional(record, "data_count", notes), _optional(record, "epochs", notes)
     if count and epochs:
         notes.assume(f"{epochs:g} passes over {count:g} units of data")

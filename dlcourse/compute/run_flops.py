@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import cache
 
 from dlcourse.compute import architectures
-from dlcourse.compute.records import Run
+from dlcourse.compute.records import IMAGENET, Run
 
 TOKENS_PER_PARAMETER = 20  # Hoffmann et al. (2022): the compute-optimal ratio, rounded
 BERT_LENGTH = 0.9 * 128 + 0.1 * 512  # nine steps in ten are short: Devlin et al. (2019)
 TOKENS_PER_IMAGE = 256  # 14 x 14 patches of 224 pixels: Dosovitskiy et al. (2021)
 CLIP_TOKENS = 0.7 * 257 + 0.3 * 77  # 7 parameters in 10 see the image, the others the text
-IMAGENET_RUN = 90 * 1_281_167  # images of the usual recipe
+IMAGENET_RUN = 90 * IMAGENET  # images of the usual recipe
 MLPERF_SEQUENCES = 3.0e6  # what a submission of MLPerf's BERT reads, about
 FLOPS_PER_PARAMETER_AND_IMAGE = 950  # ResNet-50 at 224 pixels, forward and backward
+GUESS_FACTOR = 2.0  # one standard deviation of each guessed field, a judgement: no data tell
 HEAD_WIDTH = 128  # width over depth of the usual decoder: Kaplan et al. (2020) find it flat
 
 
@@ -33,8 +34,14 @@ class Work:
     attention_share: float
     params: float
     basis: str
+    guesses: tuple[str, ...] = ()  # fields of the record whose place a rough rule took
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def log_sd(self) -> float:
+        """Standard deviation of the log FLOPs: what the guesses may be off by, independently."""
+        return math.log(GUESS_FACTOR) * math.sqrt(len(self.guesses))
 
 
 def rule_of_six(params: float, tokens: float) -> float:
@@ -61,6 +68,10 @@ def work(run: Run) -> Work:
     assumptions, warnings = [], []
     params = _params(run, assumptions, warnings)
     flops, basis = _flops(run, params, assumptions)
+    guesses = _guesses(run, basis)
+    if guesses:
+        fields = ", ".join(guesses)
+        assumptions.append(f"a guess is off by a factor of {GUESS_FACTOR:g} (one sd): {fields}")
     share = 0.0
     if run.kind.endswith("-decoder"):
         length = run.sequence_length or 2048.0
@@ -73,7 +84,27 @@ def work(run: Run) -> Work:
             f"published FLOPs {published:.3g} ({run.published_basis or 'basis not stated'}), but "
             f"{flops:.3g} by {basis}: recomputation, another convention, or derived from hours?"
         )
-    return Work(flops, share, params, basis, tuple(assumptions), tuple(warnings))
+    return Work(flops, share, params, basis, guesses, tuple(assumptions), tuple(warnings))
+
+
+def _guesses(run, basis):
+    """Fields that a record would have to give for its FLOPs to be known."""
+    if basis in ("counted operations", "published FLOPs"):
+        return ()
+    is_image = basis == "exact count an image"
+    is_recipe = "unpadded" in run.data_unit or run.kind == "encoder"
+    has_units = re.search("sequence|sentence|sample|example|image", run.data_unit)
+    needed = {
+        "data_count": run.data_count is None and "unpadded" not in run.data_unit,
+        "params_total": run.params is None and not is_image,
+        "params_active": "params_active" in run.guesses,
+        "model": basis == "parameters times images",
+        "seq_len": run.kind not in ("cnn", "vit+text")
+        and not is_recipe
+        and bool(has_units)
+        and run.sequence_length is None,
+    }
+    return tuple(name for name, is_missing in needed.items() if is_missing)
 
 
 @cache

@@ -50,6 +50,7 @@ class Finding(PrintsTable):
     bounds: tuple[Bound, ...]
     share_of_peak: float | None
     z: float | None  # of the log utilization under the prediction, above zero is fast
+    lacking: tuple[str, ...] = ()  # fields that were assumed and without which it is not judged
 
     @property
     def broken(self) -> tuple[Bound, ...]:
@@ -66,12 +67,22 @@ class Finding(PrintsTable):
         """One sentence on the claim."""
         if self.broken:
             return "impossible: " + "; ".join(str(bound) for bound in self.broken)
+        if self.lacking:
+            return self.doubt
         if self.z is None:
             return "no hours to judge"
         if abs(self.z) > Z99:
             side = "fast" if self.z > 0 else "slow"
             return f"possible, but unusually {side}: {100 * self.share_of_peak:.1f}% of peak"
         return f"plausible: {100 * self.share_of_peak:.1f}% of peak"
+
+    @property
+    def doubt(self) -> str | None:
+        """What must be given before the claim can be judged in full, or None."""
+        fields = " and ".join(f"`{name}`" for name in self.lacking)
+        return (
+            f"not judged in full, as assumptions prove nothing: give {fields}" if fields else None
+        )
 
     def table(self):
         return Table(
@@ -95,15 +106,28 @@ def examine(run: Run, fit: utilization.Fit | None = None) -> Finding:
     'peak: needs 195.2 TFLOP/s a chip, and the hardware has 156'
     """
     done = work(run)
-    bounds = [*_memory(run), *_bandwidth(run, done)]
-    if run.chip_hours is None:
-        return Finding(tuple(bounds), None, None)
+    lacking = _lacking(run, done)
+    is_chip_known = "accelerator" not in run.guesses
+    bounds = list(_memory(run)) if is_chip_known else []
+    if run.chip_hours is None or lacking:
+        return Finding(tuple(bounds), None, None, lacking)
+    if is_chip_known:
+        bounds += _bandwidth(run, done)
     share = implied_utilization(done.flops, run.chip_hours, run.peak_flops)
     rate, peak = share * run.peak_flops / 1e12, run.peak_flops / 1e12
     predicted = (fit or utilization.stored()).predict(run)
     z = (math.log(share) - predicted.log_median) / predicted.log_sd
     bounds.insert(0, Bound("peak", rate, peak, "TFLOP/s a chip"))
     return Finding(tuple(bounds), share, z)
+
+
+def _lacking(run, done):
+    """Assumed fields that a bound rests on: on hours that are claimed, or on a chip too small."""
+    if run.chip_hours is None:
+        is_large = any(bound.is_broken for bound in _memory(run))
+        return ("accelerator",) if is_large and "accelerator" in run.guesses else ()
+    is_peak_guessed = "peak_dense_tflops" in run.guesses
+    return (*done.guesses, "accelerator") if is_peak_guessed else done.guesses
 
 
 def _memory(run):

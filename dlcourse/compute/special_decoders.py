@@ -1,7 +1,7 @@
 """Decoder-only models whose config has a language of its own: OPT, Falcon, MPT."""
 
 from dlcourse.compute.attention import Attention, FeedForward
-from dlcourse.compute.decoders import head, repeated
+from dlcourse.compute.decoders import grouped_heads, head, repeated
 from dlcourse.compute.fields import Fields
 from dlcourse.compute.layers import Embedding, Linear, Repeated, Vector
 from dlcourse.compute.model import Model
@@ -34,12 +34,16 @@ def opt(c: Fields) -> Model:
 
 
 def falcon(c: Fields) -> Model:
-    """Falcon: one head of keys, or groups of heads in the newer kind; attention beside the rest."""
+    """Falcon: one head of keys, or groups of heads in the newer kind; attention beside the rest.
+
+    RefinedWeb is what the first files of the newer kind are called.
+    """
     d, heads, bias = c.size("hidden_size"), c.size("num_attention_heads"), bool(c.get("bias"))
-    is_new = bool(c.get("new_decoder_architecture"))
+    is_first_new = c.config.get("model_type") == "RefinedWeb"
+    is_new = bool(c.get("new_decoder_architecture")) or is_first_new
     key_heads = 1 if c.get("multi_query") else heads
     if is_new:
-        key_heads = c.first("num_kv_heads", default=heads)
+        key_heads = grouped_heads(c, "num_kv_heads")
     is_parallel = bool(c.get("parallel_attn")) or is_new
     n_norms = 1 if is_parallel and not is_new else 2
     if is_new and c.get("num_ln_in_parallel_attn") == 1:

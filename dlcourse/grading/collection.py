@@ -7,6 +7,7 @@ row and the reason.
 
 import csv
 import hashlib
+import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -97,7 +98,7 @@ def _hand_in(folder, path, times):
     file = _readable(inside.as_posix())
     name = inside.parts[0] if len(inside.parts) > 1 else COPY.sub("", path.stem)
     student = _readable(name).strip() or "?"
-    changed = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+    changed = _changed(path)
     when = times.get(file, times.get(student, changed))
     hand_in = HandIn(path, file, student, when)
     if path.is_symlink() or not path.is_file():
@@ -109,6 +110,14 @@ def _hand_in(folder, path, times):
         return replace(hand_in, digest=hashlib.sha256(hand_in.read()).hexdigest())
     except OSError as error:
         return replace(hand_in, status=UNREADABLE, message=f"It cannot be read: {error.strerror}.")
+
+
+def _changed(path):
+    """When the file was last changed; a time that no calendar has is late."""
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _settled(hand_ins):
@@ -131,6 +140,7 @@ def _settled(hand_ins):
 
 
 def _readable(name):
-    """A file name as text: names are bytes, and not all of them are UTF-8."""
+    """A file name as text: names are bytes, not all of them UTF-8. Another text for each name."""
     text = name.encode(errors="surrogateescape").decode(errors="replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200]
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200]
+    return text if text == name else f"{text}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"

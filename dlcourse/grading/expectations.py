@@ -8,6 +8,8 @@ about     what the two are, in words that a student understands
 import numpy as np
 
 SHOWN_CHARACTERS = 300
+MOST_ITEMS = 10**6  # of nested lists; a list within itself has no end
+NO_ARRAY = (ValueError, TypeError, OverflowError, MemoryError)
 
 
 class Mismatch(AssertionError):
@@ -38,9 +40,11 @@ def same(first, second, rtol=1e-6, atol=1e-9) -> bool:
     """Whether two results are one answer, both wrong perhaps: not a number equals itself here."""
     if first is None or second is None:
         return first is second
+    if not (_is_numeric(first) and _is_numeric(second)):
+        return False
     try:
         first, second = np.asarray(first), np.asarray(second)
-    except ValueError:  # a ragged list
+    except NO_ARRAY:  # a ragged list
         return False
     if first.shape != second.shape or {first.dtype.kind, second.dtype.kind} - set("biuf"):
         return False
@@ -49,9 +53,11 @@ def same(first, second, rtol=1e-6, atol=1e-9) -> bool:
 
 def shown(value) -> str:
     """A value as feedback writes it: six digits, and its shape where it has many entries."""
+    if not _is_numeric(value):
+        return f"{_kind(value)} {str(value)[:SHOWN_CHARACTERS]}".strip()
     try:
         array = np.asarray(value)
-    except ValueError:
+    except NO_ARRAY:
         return f"a list of lists of different lengths, {type(value).__name__}"
     if array.dtype.kind not in "biufc":
         return f"{_kind(value)} {str(value)[:SHOWN_CHARACTERS]}".strip()
@@ -65,9 +71,11 @@ def shown(value) -> str:
 
 
 def _is_close(got, expected, rtol, atol):
+    if not _is_numeric(got):
+        return False
     try:
         got, expected = np.asarray(got), np.asarray(expected)
-    except ValueError:
+    except NO_ARRAY:
         return False
     if got.shape != expected.shape or got.dtype.kind not in "biuf":
         return False
@@ -76,6 +84,18 @@ def _is_close(got, expected, rtol, atol):
     if expected.dtype.kind == "b":
         return bool((got == expected).all())
     return bool((np.abs(got - expected) <= atol + rtol * np.abs(expected)).all())
+
+
+def _is_numeric(value):
+    """Whether no text hides in the lists: NumPy would give each entry the room of the longest."""
+    left, n_items = [value], 0
+    while left and n_items <= MOST_ITEMS:
+        item, n_items = left.pop(), n_items + 1
+        if item is None or isinstance(item, str | bytes | dict | set | frozenset):
+            return False
+        if isinstance(item, list | tuple):
+            left.extend(item)
+    return not left
 
 
 def _short(number):

@@ -82,7 +82,8 @@ def _run(homework, handed_in, executor, only, may_wait):
             for test in question.tests
             if test.is_hidden == is_hidden
         }
-    if not may_wait and any("of waiting" in o.error.text for o in outcomes if o.error):
+    errors = [outcome.error for outcome in outcomes if outcome.error]
+    if not may_wait and any(e.type == "TimeLimit" and "of waiting" in e.text for e in errors):
         raise _Busy
     questions = tuple(
         GradedQuestion(q.id, q.title, tuple(graded[q.id, test.name] for test in q.tests))

@@ -7,6 +7,7 @@ characters, which could make code read otherwise than it runs.
 import functools
 import hashlib
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -71,7 +72,7 @@ def class_page(homework: Homework, rows: list[Row]) -> str:
 def page_name(student: str) -> str:
     """A folder name for a student: plain, and another one for each name."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", student).strip("-")[:40] or "student"
-    if plain == student:
+    if plain == student and not re.search("-[0-9a-f]{8}$", plain):
         return plain
     return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
 
@@ -161,6 +162,6 @@ def _template(name):
 
 def _put(path, text):
     """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another run may write too
     partial.write_text(text, encoding="utf-8", errors="replace")
     partial.replace(path)

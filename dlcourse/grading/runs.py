@@ -79,7 +79,7 @@ def _known(homework, digest, store):
     if result := store.find(homework, digest):
         return result
     known = store.known(homework, digest)
-    earlier = store.ran(digest)
+    earlier = store.ran(homework, digest)
     if earlier is None or len(known) < len(homework.questions):
         return known
     result = earlier.with_questions(homework, known)
@@ -111,8 +111,9 @@ def grade_bytes(task: tuple[bytes, bytes, tuple], setting: Setting) -> str:
             executor = _executor(homework.needs_torch, setting.isolation, setting.limits)
             try:
                 return grade(homework, data, executor, only).to_json()
-            except NotGraded as error:
-                failure = f"{NOT_GRADED} {error}"
+            except Exception as error:  # one submission must not end the run of all
+                about = "" if isinstance(error, NotGraded) else f"{type(error).__name__}: "
+                failure = f"{NOT_GRADED} {about}{error}"
                 executor.__exit__(None, None, None)  # it may be the sandbox itself that is broken
                 _executor.cache_clear()
     return failure

@@ -16,8 +16,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from dlcourse.grading.sandbox.magics import plain_python
+from dlcourse.grading.submission import TOWER
 
 K = 6  # tokens a k-gram
+LONGEST_LINE = 1_000  # the tokenizer takes time as the square of a line's length
 LEAST_KGRAMS = 25  # of its own: below, a submission is too short to tell anything
 N_PERMUTATIONS = 128
 MARGIN = 0.2  # below the wanted share, so that the hashes miss hardly any pair above it
@@ -76,8 +78,11 @@ def normalized(source: str) -> list[str]:
     ['name', '=', 'sum', '(', 'name', ')']
     """
     tokens, previous = [], ""
+    if TOWER.search(source):
+        return tokens
+    short = "\n".join(line for line in source.split("\n") if len(line) <= LONGEST_LINE)
     try:
-        for token in tokenize.generate_tokens(io.StringIO(plain_python(source)).readline):
+        for token in tokenize.generate_tokens(io.StringIO(plain_python(short)).readline):
             if token.type == tokenize.NAME:
                 is_kept = token.string in KEPT or previous == "."
                 tokens.append(token.string if is_kept else "name")
@@ -86,7 +91,7 @@ def normalized(source: str) -> list[str]:
             elif token.type in (tokenize.OP, tokenize.NUMBER):
                 tokens.append(token.string)
             previous = token.string
-    except (tokenize.TokenError, SyntaxError, ValueError):
+    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError, MemoryError):
         pass
     return tokens
 

@@ -89,12 +89,13 @@ class Store:
                 found[question.id] = question_from_json(row)
         return found
 
-    def ran(self, submission: str) -> Result | None:
-        """The latest result of this submission by this grader, whatever its bundle."""
+    def ran(self, homework: Homework, submission: str) -> Result | None:
+        """The latest result of this submission to this homework, whatever its tests were."""
         query = (
-            "SELECT record FROM results WHERE submission = ? AND grader = ? ORDER BY written DESC"
+            "SELECT record FROM results WHERE homework = ? AND submission = ? AND grader = ? "
+            "ORDER BY written DESC"
         )
-        row = self._one(query, submission, grader_version())
+        row = self._one(query, homework.name, submission, grader_version())
         return Result.from_json(row) if row else None
 
     def add(self, homework: Homework, result: Result):

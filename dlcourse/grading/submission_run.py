@@ -11,6 +11,7 @@ import secrets
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dlcourse.grading import reported, values
 from dlcourse.grading.allowance import Allowance, TimeUp
@@ -35,6 +36,7 @@ class SubmissionRun:
 
     def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
+        self.room = limits  # for output, with what the cells so far have taken off
         self.cells, self.seed_material = [*cells], seed_material
         self.deadline = time.monotonic() + self.limits.submission_wall_seconds
         self.n_starts, self.verdict = 0, None
@@ -71,9 +73,8 @@ class SubmissionRun:
                     return
                 if index is None or message.get("cell") != index:
                     raise ProtocolError("It answered for another cell.")
-                self._outcomes[index] = self._outcomes[index] or reported.outcome(
-                    message, self.limits
-                )
+                if self._outcomes[index] is None:
+                    self._outcomes[index] = self._kept(reported.outcome(message, self.room))
                 later = (i for i in range(index + 1, len(self.cells)) if i not in self._skipped)
                 index = next(later, None)
         except TimeUp as error:
@@ -126,6 +127,16 @@ class SubmissionRun:
         if index is not None and self._outcomes[index] is None:
             self._outcomes[index] = CellOutcome(error=error)
             self._skipped.add(index)
+
+    def _kept(self, outcome):
+        """The outcome of a cell; what it holds is no longer free for the cells to come."""
+        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
+        self.room = replace(
+            self.room,
+            output_bytes=max(1, self.room.output_bytes - text),
+            plot_bytes=max(1, self.room.plot_bytes - plots),
+        )
+        return outcome
 
     def _condemn(self, error):
         """The process sent what nobody asked for: no more starts."""

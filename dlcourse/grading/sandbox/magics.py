@@ -18,9 +18,10 @@ def plain_python(source: str) -> str:
     >>> plain_python("%matplotlib inline\\nx = 1")
     'pass\\nx = 1'
     """
-    if source.lstrip().startswith("%%"):
-        first, _, body = source.lstrip().partition("\n")
-        return plain_python(body) if first.split()[0] in _KEEPS_ITS_BODY else ""
+    while source.lstrip().startswith("%%"):
+        first, _, source = source.lstrip().partition("\n")
+        if first.split()[0] not in _KEEPS_ITS_BODY:
+            return ""
     if _is_python(source):
         return source
     return "\n".join(
