@@ -3,9 +3,9 @@
 PYTHON ?= python3
 PORT ?= 8888
 BIN := .venv/bin
-JOBS := $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+JOBS := $(shell "$(PYTHON)" -c "import os; print(os.cpu_count())")
 CHECKED ?= book tests dlcourse
-EXECUTED := $(CURDIR)/_build/executed
+EXECUTED := _build/executed
 READ := _build/.doctrees
 BUILD := jupyter-book build . -W -n --keep-going --quiet
 
@@ -27,54 +27,54 @@ help:
 	@echo "make clean        remove what was built; .venv stays"
 
 environment:
-	@$(PYTHON) tools/environment.py
+	@"$(PYTHON)" tools/environment.py
 
 book: environment
-	@$(BIN)/python tools/chapters.py
+	@"$(BIN)"/python tools/chapters.py
 	@# Sphinx forgets a page's warnings once it has read the page, and does not see a change in the
 	@# book's own extensions. After a failure or such a change every page is read anew.
-	@test -z "$$(find book/_ext book/_templates -newer $(READ)/environment.pickle 2>&1)" || rm -rf $(READ)
-	@$(BIN)/$(BUILD) || { rm -rf $(READ); exit 1; }
+	@test -z "$$(find book/_ext book/_templates -newer "$(READ)"/environment.pickle 2>&1)" || rm -rf "$(READ)"
+	@"$(BIN)"/$(BUILD) || { rm -rf "$(READ)"; exit 1; }
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 test: environment
-	@$(PYTHON) tools/environment.py --browser
+	@"$(PYTHON)" tools/environment.py --browser
 	@$(MAKE) --no-print-directory lint run tested-site pages
 	@echo "All is checked. The tested site: $(CURDIR)/_build/tested/_build/html/index.html"
 
 # The four steps of a test, each of them a command of its own once .venv stands.
 lint:
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	"$(BIN)"/ruff check .
+	"$(BIN)"/ruff format --check .
+	"$(BIN)"/lint-imports
 
 run:
-	rm -rf $(EXECUTED) _build/ledger.json
-	$(BIN)/pytest $(CHECKED) --ignore tests/site --doctest-modules \
+	rm -rf "$(EXECUTED)" _build/ledger.json
+	"$(BIN)"/pytest $(CHECKED) --ignore tests/site --doctest-modules \
 		--nbval --nbval-current-env --nbval-cell-timeout 300 \
 		-n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 tested-site:
 	rm -rf _build/tested
-	DLCOURSE_EXECUTED=$(EXECUTED) $(BIN)/$(BUILD) --path-output _build/tested
+	DLCOURSE_EXECUTED="$(EXECUTED)" "$(BIN)"/$(BUILD) --path-output _build/tested
 
 pages:
-	$(BIN)/pytest tests/site -n $(JOBS)
+	"$(BIN)"/pytest tests/site -n $(JOBS)
 
 portability: environment
-	@$(BIN)/python tools/portability.py
+	@"$(BIN)"/python tools/portability.py
 
 lab: environment
-	@$(BIN)/jupyter trust book/*.ipynb  # or JupyterLab hides stored figures until they are run again
-	$(BIN)/jupyter lab --notebook-dir book --port $(PORT)
+	@"$(BIN)"/jupyter trust book/*.ipynb  # or JupyterLab hides stored figures until they are run again
+	"$(BIN)"/jupyter lab --notebook-dir book --port $(PORT)
 
 bench: book
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do "$(BIN)"/python $$script || exit 1; done
 
 lock: environment
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	"$(BIN)"/uv pip compile pyproject.toml --universal --python-version 3.11 \
 		--extra torch --extra book --extra grading --extra dask --extra development \
-		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) --no-emit-package torch \
+		$(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") --no-emit-package torch \
 		--no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:

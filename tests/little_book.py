@@ -13,10 +13,17 @@ TOC = "format: jb-book\nroot: book/index\nparts:\n  - caption: Part\n    chapter
 
 
 class LittleBook:
-    """A repository in `root` that shares the environment of this one."""
+    """A repository in a folder of `parent` that shares the environment of this one.
 
-    def __init__(self, root):
-        self.root = root
+    The path holds a space, and beside it lies what a command would hit that splits the path there.
+    """
+
+    def __init__(self, parent):
+        self.neighbour = parent / "little" / "kept"
+        self.neighbour.mkdir(parents=True)
+        self.root = root = parent / "little book"
+        root.mkdir()
+        (root / ".venv").symlink_to(sys.prefix, target_is_directory=True)
         for name in SETTINGS:
             shutil.copy(ROOT / name, root)
         for name in ("_ext", "_static", "_templates"):
@@ -38,7 +45,7 @@ class LittleBook:
 
     def make(self, step, checked="book", jobs=0):
         """Run a step of `make test`; its exit code and all that it prints."""
-        tools = Path(sys.executable).parent
+        tools = self.root / ".venv" / Path(sys.executable).parent.name
         command = ["make", step, f"BIN={tools}", f"CHECKED={checked}", f"JOBS={jobs}"]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MAKE"))}
         run = subprocess.run(

@@ -73,10 +73,10 @@ MESSAGES = [
 PAGE = ":::{errata} 1-40\n:::\n\n:::{errata} sources\n:::\n\nBack to {erratum}`E01`."
 
 
-def errata_book(root, rows, **tests):
+def errata_book(parent, rows, **tests):
     """A little book with these rows, their page, and test modules."""
-    book = LittleBook(root)
-    shutil.copy(ROOT / "tests" / "test_errata.py", root / "tests")
+    book = LittleBook(parent)
+    shutil.copy(ROOT / "tests" / "test_errata.py", book.root / "tests")
     book.write("book/errata.yml", rows)
     book.write("book/errata.md", f"# Errata\n\n{PAGE}")
     book.add_to_contents("errata")

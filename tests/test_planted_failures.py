@@ -53,6 +53,7 @@ def test_a_sound_book_passes_and_its_site_is_built_from_what_passed(book, sound_
     assert code == 0, printed
     page = book.root / "_build" / "tested" / "_build" / "html" / "book" / "chapter.html"
     assert "A line that rises" in page.read_text()
+    assert book.neighbour.is_dir(), "a step deleted a folder beside the repository"
 
 
 def wrong_output(cell):
