@@ -31,10 +31,10 @@ environment:
 
 book: environment
 	@"$(BIN)"/python tools/chapters.py
-	@# Sphinx forgets a page's warnings once it has read the page, and does not see a change in the
-	@# book's own extensions. After a failure or such a change every page is read anew.
-	@test -z "$$(find book/_ext book/_templates -newer "$(READ)"/environment.pickle 2>&1)" || rm -rf "$(READ)"
-	@"$(BIN)"/$(BUILD) || { rm -rf "$(READ)"; exit 1; }
+	@# The extensions import tools/. Sphinx forgets a page's warnings once it has read
+	@# the page, and does not see a change in the book's own extensions. After a failure or such a change every page is read anew.
+	@test -z "$$(find book/_ext book/_templates tools -newer "$(READ)"/environment.pickle 2>&1)" || rm -rf "$(READ)"
+	@PYTHONPATH=. "$(BIN)"/$(BUILD) || { rm -rf "$(READ)"; exit 1; }
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 test: environment
@@ -56,7 +56,7 @@ run:
 
 tested-site:
 	rm -rf _build/tested
-	DLCOURSE_EXECUTED="$(EXECUTED)" "$(BIN)"/$(BUILD) --path-output _build/tested
+	DLCOURSE_EXECUTED="$(EXECUTED)" PYTHONPATH=. "$(BIN)"/$(BUILD) --path-output _build/tested
 
 pages:
 	"$(BIN)"/pytest tests/site -n $(JOBS)

@@ -84,7 +84,7 @@ def compare():
     """The exact count of each network, and what each tool says."""
     import torch
 
-    from dlcourse.compute.counter import count, torch_flops
+    from dlcourse.compute.counting.counter import count, torch_flops
 
     tools = {"calflops": calflops, "fvcore": fvcore, "torchinfo": torchinfo, "ptflops": ptflops}
     rows = []
@@ -112,7 +112,7 @@ def beside_torch():
 def main():
     if find_spec("fvcore") is None:
         return beside_torch()
-    from dlcourse.compute.public_tools import comparison
+    from dlcourse.chapters.scoreboard.public_tools import comparison
 
     warnings.simplefilter("ignore")
     versions = {name: version(name).split("+")[0] for name in ("torchvision", *UNITS)}

@@ -22,7 +22,8 @@ import psutil
 from pairs import ROOT
 
 sys.path.insert(0, str(ROOT))
-from dlcourse.grading import grade, master, release
+from dlcourse.grading import master, release
+from dlcourse.grading.marking import grade
 from dlcourse.grading.recording import InProcess, attempt, namespace_of
 
 N_SUBMISSIONS = 200

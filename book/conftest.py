@@ -56,7 +56,7 @@ def pytest_runtest_call(item):
     result = yield
     for output in [*item.cell.outputs, *item.test_outputs]:
         if BITMAPS & set(output.get("data", {})):
-            fail(item, "shows a bitmap.", "Draw it through dlcourse.figures, as SVG.")
+            fail(item, "shows a bitmap.", "Draw it through dlcourse.drawing, as SVG.")
     return result
 
 

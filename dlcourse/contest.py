@@ -3,8 +3,6 @@ r"""A fair contest of optimizers: one grid of step sizes each, several seeds, an
 trial     function (optimizer, seeds) -> {measure: one number a seed}; smaller is better
 entrants  {name: Entrant}: how to make the optimizer from a step size, and the step sizes to try
 seeds     what each draws is drawn alike for all entrants, so differences are taken seed by seed
-
-Chapter: book/muon.ipynb.
 """
 
 from collections.abc import Callable, Mapping, Sequence

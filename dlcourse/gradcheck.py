@@ -65,10 +65,10 @@ def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
     return gradient
 
 
-def compare(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
+def verdicts(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
     """Candidates for the gradient of `f` at `x`, each beside its verdict by central differences.
 
-    >>> compare(lambda x: (x @ x, None), np.ones(2), {"x": np.ones(2), "2x": 2 * np.ones(2)})
+    >>> verdicts(lambda x: (x @ x, None), np.ones(2), {"x": np.ones(2), "2x": 2 * np.ones(2)})
     gradient  length  agrees with differences
     x          1.414                    False
     2x         2.828                     True

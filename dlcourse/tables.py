@@ -69,3 +69,12 @@ def _written(value):
     if isinstance(value, Integral):
         return f"{value:,}"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def rounded(number) -> str:
+    """Two significant digits without an exponent, for numbers such as condition numbers.
+
+    >>> rounded(52365337.3)
+    '52,000,000'
+    """
+    return f"{float(f'{number:.2g}'):,.0f}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.ledger import Ledger
+from tests.book.ledger import Ledger
 
 
 def pytest_configure(config):

@@ -7,8 +7,6 @@ each card says whether its tests passed in it.
 
 from pathlib import Path
 
-import errata_rows
-import proofs
 import slide_map
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -16,6 +14,8 @@ from repository import find_repository
 from sphinx.addnodes import pending_xref
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from tools import errata_rows, proofs
 
 ROOT = Path(__file__).parents[2]
 PAGE, SLIDES = "book/errata", "book/slide_map"

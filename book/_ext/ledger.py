@@ -9,12 +9,12 @@ import html
 import re
 from pathlib import Path
 
-import proofs
-import statements
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from tools import proofs, statements
 
 ROOT = Path(__file__).parents[2]
 LEDGER = "book/ledger"

@@ -8,9 +8,10 @@ import ast
 import shutil
 from pathlib import Path
 
-import proofs
 from ledger import LEDGER, ROOT, is_built, link, stating_pages, tests_page, title
 from repository import find_repository
+
+from tools import proofs
 
 
 def source(test):

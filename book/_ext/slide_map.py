@@ -1,7 +1,9 @@
 """The slide map: where the course takes up each slide of the lecture, from `book/slides.yml`.
 
 `{slides} 1-12` shows these slides as cards, `{beyond-the-slides}` what no slide asks for. In a
-chapter the line "**Where** slides 4, 7 and 8; ..." becomes links to the cards.
+chapter the line "**Where** slides 4, 7 and 8; ..." becomes links to the cards, and names the code
+and the tests of the chapter. Both follow from its stem: `dlcourse/chapters/<stem>`, the rooms of
+the library that the notebook imports, and `tests/chapters/<stem>`.
 """
 
 import fnmatch
@@ -16,11 +18,14 @@ from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 
+from tools import chapters as notebooks
+
 BOOK = Path(__file__).parents[1]
 LABELS = re.compile(r"^\((sec-[\w-]+)\)=\n+(#+) (.+)$", re.MULTILINE)
 WHERE = re.compile(r"^\*\*Where\*\* slides? ([^;.]+).*", re.MULTILINE)
+WHERE_LINE = re.compile(r'("\*\*Where\*\* [^\n]*)\.((?:\\n)?")')
 RANGE = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*(\d+))?")
-MODULE = re.compile(r"automodule:: dlcourse\.(\S+)")
+PLUMBING = {"dlcourse.notebook", "dlcourse.tables", "dlcourse.chapters"}  # of every chapter
 
 
 class Slide(NamedTuple):
@@ -29,8 +34,6 @@ class Slide(NamedTuple):
     number: int
     title: str
     sections: list = []
-    modules: list = []
-    tests: list = []
     homework: list | str = []
     errata: list = []
     planned: list = []
@@ -79,9 +82,27 @@ def sections(book=BOOK):
     return {section.label: section for section in found}
 
 
-def modules(book=BOOK):
-    """The modules of the package that the pages of its API show."""
-    return MODULE.findall("\n".join(prose(path) for path in sorted((book / "api").glob("*.md"))))
+def rooms(stem, book=BOOK):
+    """The rooms of the library that the notebook of a chapter imports."""
+    code = notebooks.code(notebooks.read(book / f"{stem}.ipynb"))
+    names = [name.split(".") for name in notebooks.imported_names(code)]
+    found = {".".join(parts[:2]) for parts in names if parts[0] == "dlcourse"}
+    there = {name for name in found if any(notebooks.files_of(name)) and name != "dlcourse"}
+    return sorted(there - PLUMBING)
+
+
+def code_and_tests(stem, tests="", book=BOOK):
+    """Links to what a chapter runs and to what tests it; `tests` is the address of their folder."""
+    own = [f"dlcourse.chapters.{stem}"] if has_code(stem, book) else []
+    code = ", ".join(f"{{py:mod}}`{name}`" for name in [*own, *rooms(stem, book)])
+    folder = f"tests/chapters/{stem}"
+    if not (book.parent / folder).is_dir():
+        return code, ""
+    return code, f"[`{folder}`]({tests}/chapters/{stem})" if tests else f"`{folder}`"
+
+
+def has_code(stem, book=BOOK):
+    return (book.parent / "dlcourse" / "chapters" / stem).is_dir()
 
 
 def numbers(text):
@@ -103,19 +124,21 @@ def section_lines(labels, known):
     return [f"{{doc}}`{stem}`: {', '.join(links)}" for stem, links in by_chapter.items()]
 
 
-def card(slide, planned, known, tests=""):
+def card(slide, planned, known, tests="", book=BOOK):
     """What a slide's card shows below its title, as Markdown; `tests` is their folder's address."""
     if slide.empty:
         return [slide.empty]
     titles = ", ".join(planned[stem] for stem in slide.planned)
+    stems = dict.fromkeys(known[label].stem for label in slide.sections)
+    pairs = [code_and_tests(stem, tests, book) for stem in stems]
     homework = [slide.homework] if isinstance(slide.homework, str) else slide.homework
     rows = {
         "Sections": [
             *section_lines(slide.sections, known),
             f"*planned:* {titles}" if titles else "",
         ],
-        "Code": [", ".join(map(module_link, slide.modules))],
-        "Tests": [", ".join(link_to_test(name, tests) for name in slide.tests)],
+        "Code": [code for code, _ in pairs],
+        "Tests": [test for _, test in pairs],
         "Homework": [", ".join(f"*{name}*" if name == "planned" else name for name in homework)],
         "Errata": [", ".join(f"{{ref}}`{name} <{name.lower()}>`" for name in slide.errata)],
     }
@@ -124,14 +147,6 @@ def card(slide, planned, known, tests=""):
         texts = [f": {text}" for text in texts if text]
         lines += [term, *"\n\n".join(texts).splitlines(), ""] if texts else []
     return lines
-
-
-def module_link(name):
-    return f"{{py:mod}}`{name} <dlcourse.{name}>`"
-
-
-def link_to_test(name, folder):
-    return f"[`{name}.py`]({folder}/{name}.py)" if folder else f"`{name}.py`"
 
 
 class MapDirective(SphinxDirective):
@@ -170,14 +185,11 @@ class Slides(MapDirective):
         )
         title += nodes.Text(f" {slide.title}")
         box = nodes.container("", title, ids=[name], classes=["slide"])
-        theme = self.config.html_theme_options  # repository.py sets both, or the button is off
-        address = "{repository_url}/blob/{repository_branch}/tests"
-        tests = address.format(**theme) if theme["use_repository_button"] else ""
-        return self.parsed(card(slide, planned, known, tests), box)
+        return self.parsed(card(slide, planned, known, address_of_tests(self.config)), box)
 
 
 class BeyondTheSlides(MapDirective):
-    """Sections and modules that no slide asks for, each group with its reason."""
+    """Sections that no slide asks for, each group with its reason."""
 
     def run(self):
         entries, known = self.setting()
@@ -186,10 +198,27 @@ class BeyondTheSlides(MapDirective):
         for group in entries["beyond"]:
             labels = matching(group.get("sections", []), known)
             links = section_lines([x for x in labels if x not in on_slides], known)
-            names = ", ".join(map(module_link, group.get("modules", [])))
-            links += [names] if names else []
             lines += [group["reason"], "", *(f"- {link}" for link in links), ""]
         return self.parsed(lines, nodes.container()).children
+
+
+def address_of_tests(config):
+    """Where the folder of the tests can be read; empty if the book knows no repository."""
+    theme = config.html_theme_options  # repository.py sets all three
+    address = "{repository_url}/blob/{repository_branch}/tests"
+    return address.format(**theme) if theme.get("use_repository_button") else ""
+
+
+def complete_where(app, docname, source):
+    """Add to a chapter's line **Where** the code and the tests that follow from its stem."""
+    stem, text = docname.removeprefix("book/"), source[0]
+    if not (BOOK / f"{stem}.ipynb").exists():
+        return
+    code, tests = code_and_tests(stem, address_of_tests(app.config))
+    added = f"; code {code}" + (f"; tests {tests}" if tests else "")
+    # The source is the JSON of the notebook.
+    escaped = json.dumps(added, ensure_ascii=False)[1:-1]
+    source[0] = WHERE_LINE.sub(lambda line: f"{line[1]}{escaped}.{line[2]}", text, count=1)
 
 
 def link_slides(app, doctree):
@@ -198,7 +227,7 @@ def link_slides(app, doctree):
         return
     for paragraph in doctree.findall(nodes.paragraph):
         parts = [part for part in paragraph if part.astext()]
-        if len(parts) > 1 and parts[0].astext() == "Where":
+        if len(parts) > 1 and parts[0].astext() == "Where" and "slide" in parts[1].astext():
             named, stop, rest = parts[1].astext().partition(";")
             words = [linked(word) for word in re.split(r"(\d+)", named)]
             paragraph.replace(parts[1], [*words, nodes.Text(stop + rest)])
@@ -215,5 +244,6 @@ def linked(word):
 def setup(app):
     app.add_directive("slides", Slides)
     app.add_directive("beyond-the-slides", BeyondTheSlides)
+    app.connect("source-read", complete_where)
     app.connect("doctree-read", link_slides)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-r"""The graph and the backward pass. Chapter: book/backpropagation.ipynb.
+r"""The graph and the backward pass.
 
 x, y   tensors: an array, and how it came about       data  its numbers, an array
 g      gradient of the loss with respect to a result  vjp   sends g on to the inputs

@@ -1,4 +1,4 @@
-"""Reverse mode on single numbers, the whole of it on a page. Chapter: book/backpropagation.ipynb.
+"""Reverse mode on single numbers, the whole of it on a page.
 
 A `Value` is a number that remembers its inputs and, for each, the slope: how much the number
 changes with it. Backward multiplies slopes along paths and adds where paths meet: the chain rule.

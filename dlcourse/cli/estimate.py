@@ -79,7 +79,7 @@ def params(
 ):
     """Parameters and FLOPs of a model, exact integers, with their conventions."""
     with _one_red_line():
-        from dlcourse.compute import architectures
+        from dlcourse.compute.models import architectures
 
         found = architectures.config_report(
             architectures.read_config(config), sequence_length, batch, causal
@@ -93,7 +93,7 @@ def params(
 
 
 def _one(record, measured):
-    from dlcourse.compute import carbon, cost, hours, records, sceptic
+    from dlcourse.compute.runs import carbon, cost, hours, records, sceptic
 
     run = records.read(record, is_strict=True)
     predicted = hours.predict(run, measured)
@@ -114,7 +114,7 @@ def _one(record, measured):
 
 
 def _check_chips(chips, hours=None):
-    from dlcourse.compute import spellings
+    from dlcourse.compute.runs import spellings
 
     if hours is not None and chips is None:
         raise ValueError(
@@ -126,7 +126,7 @@ def _check_chips(chips, hours=None):
 
 def _measured(path):
     """Runs with hours, of the family of the run that is asked for unless they name another."""
-    from dlcourse.compute import batch, records
+    from dlcourse.compute.runs import batch, records
 
     found = batch.read_list(path.read_text(encoding="utf-8"))
     for record in found:
@@ -139,7 +139,7 @@ def _measured(path):
 
 
 def _batch(path, output, measured):
-    from dlcourse.compute import batch
+    from dlcourse.compute.runs import batch
 
     text = batch.predictions_json(path.read_text(encoding="utf-8"), measured)
     if output is None:
@@ -149,7 +149,7 @@ def _batch(path, output, measured):
 
 
 def _budget(dollars, device, chips, precision, date):
-    from dlcourse.compute import budget, records, spellings
+    from dlcourse.compute.runs import budget, records, spellings
 
     usd = spellings.number(dollars, "budget")
     _check_chips(chips)

@@ -45,7 +45,7 @@ def submit_check(
     Runs all cells in a fresh process, then the visible tests. Exit code 1 if something is wrong.
     """
     with _in_one_line():
-        from dlcourse.grading.rehearsal import rehearse
+        from dlcourse.grading.marking.rehearsal import rehearse
 
         found = rehearse(notebook)
     typer.echo("\n\n".join(found.feedback))
@@ -94,7 +94,7 @@ def grade(
     """
     with _in_one_line():
         from dlcourse.grading.finding import find
-        from dlcourse.grading.folder import grade_folder, setting
+        from dlcourse.grading.marking.folder import grade_folder, setting
 
         how = setting(scheduler, untrusted_marks)
         report = grade_folder(find(homework), submissions, output, how, deadline)

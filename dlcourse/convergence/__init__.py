@@ -18,12 +18,10 @@ from dlcourse.convergence.problems import (
     random_problem,
     zigzag_bowl,
 )
-from dlcourse.convergence.race import Race, race, rounded
 
 __all__ = [
     "Bench",
     "Problem",
-    "Race",
     "bench_convex",
     "bench_descent",
     "bench_strongly_convex",
@@ -36,9 +34,7 @@ __all__ = [
     "linear_bound",
     "n_steps_needed",
     "nesterov",
-    "race",
     "random_problem",
-    "rounded",
     "stationary_bound",
     "stochastic",
     "worst_function",

@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from dlcourse.convergence import gradient_descent as theory
 from dlcourse.convergence.problems import random_problem
+from dlcourse.functions import Waves
 from dlcourse.losses import SquaredError
 from dlcourse.optim import GradientDescent, minimize
-from dlcourse.optim.examples import Waves
 
 Array = np.ndarray
 

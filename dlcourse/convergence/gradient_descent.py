@@ -3,14 +3,12 @@ r"""Gradient descent: the bounds of its theorems, and the functions that attain 
 f_star  smallest value of f         L, M   Lipschitz constant of the gradient (M beside m)
 gap     f(x) - f_star               m      strong convexity; kappa = M / m
 k       number of steps             distance  from the start to a minimizer, |x0 - x_star|
-
-Chapter: book/gradient_descent.ipynb.
 """
 
 import numpy as np
 
 from dlcourse import _checks
-from dlcourse.optim.examples import Huber
+from dlcourse.functions import Huber
 
 
 def least_squares_bound(distance, learning_rate, k, m, L):

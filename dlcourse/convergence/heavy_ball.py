@@ -1,4 +1,4 @@
-r"""Heavy ball on quadratics: everything about it in closed form. Chapter: book/momentum.ipynb.
+r"""Heavy ball on quadratics: everything about it in closed form.
 
 relative_step  alpha * lam: the step times the curvature along one axis of the quadratic
 beta           momentum                     k     number of steps

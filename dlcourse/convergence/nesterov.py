@@ -1,4 +1,4 @@
-r"""Nesterov's accelerated gradient: its two bounds. Chapter: book/momentum.ipynb.
+r"""Nesterov's accelerated gradient: its two bounds.
 
 alpha     step size, constant        k         number of steps
 L, M      smoothness (M beside m)    distance  from the start to a minimizer, |x0 - x_star|

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse.functions import LogCosh
 from dlcourse.losses import Quadratic, SquaredError
 from dlcourse.optim import minimize
-from dlcourse.optim.examples import LogCosh
 
 Array = np.ndarray
 

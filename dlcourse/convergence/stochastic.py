@@ -1,4 +1,4 @@
-r"""SGD with noisy gradients: bounds. Chapter: book/stochastic_gradients.ipynb.
+r"""SGD with noisy gradients: bounds.
 
 x0        start                      distance  from the start to the minimizer, |x0 - x_star|
 alpha     step size                  sigma     root of the largest mean square of the noise

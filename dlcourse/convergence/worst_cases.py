@@ -15,9 +15,9 @@ from dlcourse.convergence import heavy_ball, nesterov, stochastic
 from dlcourse.convergence.bench import Bench
 from dlcourse.convergence.bench_stochastic import expected_squares
 from dlcourse.convergence.problems import Problem
+from dlcourse.functions import Huber, Washboard
 from dlcourse.losses import Quadratic
 from dlcourse.optim import SGD, GradientDescent, GrowingMomentum, HeavyBall, Nesterov, minimize
-from dlcourse.optim.examples import Huber, Washboard
 
 Array = np.ndarray
 Places = Float[Array, " places"]

@@ -1,6 +1,5 @@
 r"""Principal components: the directions along which features vary most.
 
-Chapter: book/shrinkage.ipynb.
 
 X  features (n, p)            V       directions, one a row (k, p), orthonormal
 Z  centered features (n, p)   scores  coordinates of the rows along V (n, k)

@@ -1,4 +1,4 @@
-r"""Coordinate descent for the elastic net, and the duality gap. Chapter: book/shrinkage.ipynb.
+r"""Coordinate descent for the elastic net, and the duality gap.
 
 G  gram, Z'Z/n (p, p), its diagonal 1     b         coefficients (p,)
 c  moments, Z'y/n (p,)                    lam       penalty per observation

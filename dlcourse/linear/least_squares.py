@@ -1,4 +1,4 @@
-r"""Least squares four ways, each saying the rank. Chapter: book/least_squares.ipynb.
+r"""Least squares four ways, each saying the rank.
 
 X     design matrix (n, p)      beta  coefficients (p,)
 y     outcome (n,)              rank  independent columns of X, as far as rounding lets us see

@@ -1,6 +1,5 @@
 r"""Logit and softmax regression by Newton and by gradient descent.
 
-Chapter: book/logistic_regression.ipynb.
 
 X  design matrix (n, p), with a column of ones for the intercept    beta   coefficients (p,)
 y  0 or 1 (n,); labels  the classes 0, ..., m - 1 (n,)              theta  one row a class (m, p)
@@ -250,3 +249,16 @@ def _penalties(X, lam):
     if lam == 0:
         return np.zeros(X.shape[1])
     return np.where((X == X[0]).all(0), 0.0, lam)
+
+
+def smoothness(X: Float[Array, "n p"]) -> float:
+    r"""The largest curvature that the logit's mean loss can have at any coefficients.
+
+    .. math:: L = \frac{\lambda_{\max}(X^\top X)}{4n}
+
+    Book: eq. `eq-logistic-smoothness`.
+
+    >>> smoothness(np.ones((10, 1)))
+    0.25
+    """
+    return largest_curvature(X) / 4

@@ -1,6 +1,5 @@
 r"""What logit estimates say and how far they can be trusted.
 
-Chapter: book/logistic_regression.ipynb.
 
 X  design matrix (n, p), first column 1     p_i   fitted probability of y_i = 1
 y  0 or 1 (n,)                              se    standard error, from the inverse Hessian

@@ -1,4 +1,4 @@
-r"""The loops under logit and softmax regression. Chapter: book/logistic_regression.ipynb.
+r"""The loops under logit and softmax regression.
 
 loss  gives (value, gradient) at the coefficients   x   the coefficients as one vector
 H     its matrix of second derivatives              margins  how far a direction moves each

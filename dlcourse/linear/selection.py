@@ -1,4 +1,4 @@
-r"""Choosing k of p features: forward stepwise and best subset. Chapter: book/shrinkage.ipynb.
+r"""Choosing k of p features: forward stepwise and best subset.
 
 X    features (n, p), no column of ones    features  indices of the chosen columns
 y    outcome (n,)                          rss       residual sum of squares, with an intercept

@@ -1,4 +1,4 @@
-r"""Ridge, lasso and elastic net, with their paths. Chapter: book/shrinkage.ipynb.
+r"""Ridge, lasso and elastic net, with their paths.
 
 X  features (n, p), no column of ones     lam       penalty per observation, >= 0
 y  outcome (n,)                           l1_ratio  share a of the lasso's penalty: 1 lasso, 0 ridge

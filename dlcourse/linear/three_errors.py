@@ -1,4 +1,4 @@
-r"""Approximation, estimation, optimization error of one fit. Chapter: book/least_squares.ipynb.
+r"""Approximation, estimation, optimization error of one fit.
 
 f     the truth, a curve on [-1, 1]             degree   d, so p = d + 1 coefficients
 f_d   the polynomial of degree d nearest to f   features x -> design matrix (n, p)

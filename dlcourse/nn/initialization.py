@@ -1,4 +1,4 @@
-r"""First weights of a layer. Chapter: book/initialization.ipynb.
+r"""First weights of a layer.
 
 n_in, n_out  inputs and outputs of the layer     W  weights (n_in, n_out): y = x W + b
 

@@ -1,4 +1,4 @@
-r"""Layers, and how they are put together. Chapter: book/numpy_to_pytorch.ipynb.
+r"""Layers, and how they are put together.
 
 x  inputs, one observation a row (n, n_in)      training  whether this is a training step
 

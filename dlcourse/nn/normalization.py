@@ -1,4 +1,4 @@
-r"""Layers that standardize what passes through them. Chapter: book/initialization.ipynb.
+r"""Layers that standardize what passes through them.
 
 x  inputs (n, p)      gain, offset  learned scale and shift (p,)
 """

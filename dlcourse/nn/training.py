@@ -1,4 +1,4 @@
-r"""The training loop: epochs of shuffled mini-batches. Chapter: book/backpropagation.ipynb.
+r"""The training loop: epochs of shuffled mini-batches.
 
 X  inputs, one observation a row (n, ...)      rows  which observations make the batch (b,)
 y  targets (n, ...)                            rng   source of the shuffling

@@ -1,4 +1,4 @@
-r"""Adam and its relatives: AMSGrad and AdamW. Chapter: book/adam.ipynb.
+r"""Adam and its relatives: AMSGrad and AdamW.
 
 x     point (*runs, p)            m  average of the gradients, recent ones weigh most
 grad  gradient at x               v  average of their squares, likewise

@@ -1,4 +1,4 @@
-r"""Gradient descent: the update rule, apart from the loop. Chapter: book/gradient_descent.ipynb.
+r"""Gradient descent: the update rule, apart from the loop.
 
 x     point (*runs, p)         learning_rate  the step size t, or a rule that finds it
 grad  gradient at x            state          what the optimizer remembers

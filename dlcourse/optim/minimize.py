@@ -1,4 +1,4 @@
-r"""The loop: the only place that repeats steps. Chapter: book/gradient_descent.ipynb.
+r"""The loop: the only place that repeats steps.
 
 f   gives (value, gradient) at a point      x0   where to start, (p,) or many runs (*runs, p)
 """

@@ -1,4 +1,4 @@
-r"""Momentum: heavy ball and Nesterov. Chapter: book/momentum.ipynb.
+r"""Momentum: heavy ball and Nesterov.
 
 x     point (*runs, p)            velocity  the gradients so far, older ones faded, like x
 grad  gradient at x               k         steps taken, a 0-d array

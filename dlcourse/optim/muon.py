@@ -1,4 +1,4 @@
-r"""Muon: momentum made orthogonal, for the hidden matrices of a network. Chapter: book/muon.ipynb.
+r"""Muon: momentum made orthogonal, for the hidden matrices of a network.
 
 x     matrix (*runs, in, out)     velocity  the gradients so far, older ones faded, like x
 grad  gradient at x               k         steps taken, a 0-d array

@@ -1,4 +1,4 @@
-r"""Learning rates that change with the step. Chapter: book/stochastic_gradients.ipynb.
+r"""Learning rates that change with the step.
 
 k  steps taken so far: a whole number or, for a plot, an array of them
 
@@ -147,3 +147,22 @@ class WarmUp:
 def _check_n_steps(n_steps):
     if n_steps != int(n_steps) or n_steps < 1:
         raise ValueError(f"`n_steps` must be a whole number, 1 or more, got {n_steps!r}.")
+
+
+@dataclass(frozen=True)
+class PolynomialDecay:
+    r"""Rates that fall like a power of k between one half and one, as averaging asks for.
+
+    .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
+
+    Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
+
+    >>> PolynomialDecay(1.0, power=0.5)(3)
+    0.5
+    """
+
+    first_rate: float
+    power: float
+
+    def __call__(self, k, x=None, grad=None):
+        return self.first_rate * (k + 1.0) ** -self.power

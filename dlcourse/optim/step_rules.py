@@ -1,4 +1,4 @@
-r"""Rules that look along the gradient for the step size. Chapter: book/gradient_descent.ipynb.
+r"""Rules that look along the gradient for the step size.
 
 x     point (*runs, p)     f     gives (value, gradient) at x
 grad  gradient at x        t     step size, one a run (*runs,)

@@ -1,4 +1,4 @@
-r"""Stochastic gradient descent: the update rule. Chapter: book/stochastic_gradients.ipynb.
+r"""Stochastic gradient descent: the update rule.
 
 x     point (*runs, p)                           k  steps taken, a 0-d array
 grad  gradient of the loss on a mini-batch at x

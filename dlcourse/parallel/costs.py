@@ -2,8 +2,6 @@ r"""What an all-reduce costs, in bytes and in seconds.
 
 alpha  latency of a message, in seconds      P  number of workers
 beta   seconds per byte                      V  bytes of the vector that is reduced
-
-Chapter: book/parallel_training.ipynb.
 """
 
 from typing import NamedTuple

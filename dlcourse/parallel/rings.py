@@ -5,7 +5,7 @@ r   rank of a worker                       chunk   one of the P pieces of a vect
 
 Each algorithm is written as its plan: who sends what to whom in which round. `simulate` carries a
 plan out in NumPy and counts every message; `ring_all_reduce` carries the ring's plan out between
-processes. Chapter: book/parallel_training.ipynb.
+processes.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -3,8 +3,6 @@ r"""What is left of P-fold hardware once the workers must talk.
 c  seconds that one example takes a worker     P  number of workers
 b  examples of a worker in a step              V  bytes of gradient that each of them exchanges
 B  examples of all workers in a step           t  seconds of the exchange
-
-Chapter: book/parallel_training.ipynb.
 """
 
 from dataclasses import dataclass, replace

@@ -3,7 +3,7 @@
 import bs4
 import pytest
 
-from book._ext import proofs, statements
+from tools import proofs, statements
 
 from .conftest import ROOT
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dlcourse.live.gradient_descent import MAX_PERCENT, step_size
+from dlcourse.chapters.gradient_descent.live import MAX_PERCENT, step_size
 
 from . import checks
 from .conftest import ROOT

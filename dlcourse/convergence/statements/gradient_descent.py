@@ -17,9 +17,9 @@ from dlcourse.convergence.gradient_descent import (
 )
 from dlcourse.convergence.refutation import Attempt, Refutation, up_to
 from dlcourse.convergence.statements.statement import Statement
+from dlcourse.functions import AbsoluteValue, Huber, KinkedBowl, Slope, SlowSlope, Waves
 from dlcourse.losses import Quadratic
 from dlcourse.optim import GradientDescent, minimize
-from dlcourse.optim.examples import AbsoluteValue, Huber, KinkedBowl, Slope, SlowSlope, Waves
 
 BOWL = Quadratic(np.eye(1), np.zeros(1))  # x²/2, so L = 1
 KINK = Attempt(AbsoluteValue(), 0.35, GradientDescent(0.1))

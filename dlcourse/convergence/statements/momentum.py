@@ -10,16 +10,9 @@ import numpy as np
 from dlcourse.convergence import bench_momentum, heavy_ball, nesterov, pep, worst_cases
 from dlcourse.convergence.refutation import Attempt, Refutation, up_to
 from dlcourse.convergence.statements.statement import Statement
+from dlcourse.functions import AbsoluteValue, Huber, KinkedBowl, LessardBowl, SlowSlope, Waves
 from dlcourse.losses import Quadratic
 from dlcourse.optim import GrowingMomentum, HeavyBall, Nesterov
-from dlcourse.optim.examples import (
-    AbsoluteValue,
-    Huber,
-    KinkedBowl,
-    LessardBowl,
-    SlowSlope,
-    Waves,
-)
 
 BEST = HeavyBall(*heavy_ball.optimal_parameters(1.0, 25.0))  # step 1/9, momentum 4/9
 

@@ -12,9 +12,9 @@ from dlcourse.convergence import bench_stochastic, pep, stochastic, worst_cases
 from dlcourse.convergence.problems import Problem
 from dlcourse.convergence.refutation import Attempt, Refutation, up_to
 from dlcourse.convergence.statements.statement import Statement
+from dlcourse.functions import Huber, KinkedBowl
 from dlcourse.losses import Quadratic
 from dlcourse.optim import SGD, GradientDescent, InverseDecay
-from dlcourse.optim.examples import Huber, KinkedBowl
 
 M_SMALL = 0.1  # strong convexity; M = 1
 K0 = 6  # the smallest offset for these curvatures

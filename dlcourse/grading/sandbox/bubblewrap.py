@@ -10,9 +10,9 @@ import re
 import shutil
 from pathlib import Path
 
-from dlcourse.grading.failures import SandboxUnavailable
 from dlcourse.grading.sandbox import files
-from dlcourse.grading.sandbox.confine import NOBODY, WRITABLE
+from dlcourse.grading.sandbox.failures import SandboxUnavailable
+from dlcourse.grading.sandbox.inside.confine import NOBODY, WRITABLE
 
 _NAMESPACES = "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try"
 _EFFECTIVE, _SYS_ADMIN = re.compile(r"^CapEff:\s*(\w+)", re.MULTILINE), 1 << 21

@@ -18,10 +18,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from dlcourse.grading.failures import SandboxUnavailable
-from dlcourse.grading.limits import MEBIBYTE, Limits
 from dlcourse.grading.sandbox import bubblewrap, cgroups, files
-from dlcourse.grading.sandbox.confine import WRITABLE
+from dlcourse.grading.sandbox.failures import SandboxUnavailable
+from dlcourse.grading.sandbox.inside.confine import WRITABLE
+from dlcourse.grading.sandbox.limits import MEBIBYTE, Limits
 
 START_SECONDS = 120.0  # torch on a cold disk
 _ANSWER_SECONDS = 30.0
@@ -66,7 +66,7 @@ def n_threads_of_user() -> int:
 class Zygote:
     """A warm process in its sandbox. `isolation` as in `confine.Confinement`."""
 
-    program = ("dlcourse.grading.sandbox.zygote",)  # a module, and its arguments
+    program = ("dlcourse.grading.sandbox.inside.zygote",)  # a module, and its arguments
 
     def __init__(self, isolation: str, limits: Limits, with_torch: bool, hidden_paths: list[Path]):
         self.isolation, self.limits = isolation, limits

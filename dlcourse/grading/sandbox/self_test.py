@@ -12,10 +12,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from dlcourse.grading.failures import CallTimeout, SandboxUnavailable, StudentError, StudentFailure
-from dlcourse.grading.proxy import Student
+from dlcourse.grading.sandbox.failures import (
+    CallTimeout,
+    SandboxUnavailable,
+    StudentError,
+    StudentFailure,
+)
 from dlcourse.grading.sandbox.host import Zygote
-from dlcourse.grading.submission_run import SubmissionRun
+from dlcourse.grading.sandbox.proxy import Student
+from dlcourse.grading.sandbox.submission_run import SubmissionRun
 
 SPIN_CPU_SECONDS = 0.05
 _EVERYWHERE = ("PWD", "LC_CTYPE")  # Python and the shell set them wherever they start

@@ -1,0 +1,1 @@
+"""Experiments and figures of the chapters of the book: one folder a chapter."""

@@ -1,0 +1,1 @@
+"""Gradient descent on quadratics and beyond: paths, rates, a live figure."""

@@ -1,0 +1,1 @@
+"""Figures of devices, rooflines and export rules."""

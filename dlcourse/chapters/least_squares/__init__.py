@@ -1,0 +1,1 @@
+"""Solvers of least squares compared: conditioning, storage, sampling."""

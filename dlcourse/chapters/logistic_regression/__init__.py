@@ -1,0 +1,1 @@
+"""A logit taken apart: solvers, separation, brands, the three errors."""

@@ -1,0 +1,109 @@
+r"""Newton's method and gradient descent on one logit, step by step.
+
+
+X  design matrix (n, p)      beta_hat  maximum likelihood estimate (p,)
+y  0 or 1 (n,)               error     distance of the point after k steps from beta_hat
+
+`dlcourse.linear.logistic` holds the solvers to use; here are the bare methods to look at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse.linear import logistic
+from dlcourse.linear.least_squares import largest_curvature
+from dlcourse.losses import LogisticLoss
+from dlcourse.optim import GradientDescent, minimize
+from dlcourse.tables import PrintsTable, Table
+
+Array = np.ndarray
+ROUNDING = 1e-13  # errors below it, relative to the size of beta_hat, are rounding
+
+
+@dataclass(frozen=True, repr=False)
+class Race(PrintsTable):
+    """Distance from the estimate after each step of each method, from the same start."""
+
+    newton: Float[Array, " newton_steps"]
+    descent: Float[Array, " descent_steps"]
+    descent_factor: float  # what gradient descent's error is multiplied by in the end
+    newton_constant: float  # Newton's new error is at most this times the old one squared
+    size: float  # length of the estimate
+
+    def digits(self, errors) -> Float[Array, " steps"]:
+        """Correct decimal digits, relative to the length of the estimate."""
+        return -np.log10(np.maximum(errors / self.size, ROUNDING)) + 0.0  # no -0
+
+    def table(self):
+        n_steps = len(self.descent) - 1
+        shown = [*range(1, 7), *(k for k in (10, 100, 1_000) if k <= n_steps)]
+        newton, descent = self.digits(self.newton), self.digits(self.descent)
+        last = len(newton) - 1
+        return Table(
+            {
+                "steps": shown,
+                "Newton, correct digits": [_digits(newton[min(k, last)]) for k in shown],
+                "gradient descent": [_digits(descent[k]) for k in shown],
+            }
+        )
+
+
+def newton_path(
+    loss: Callable, hessian_at: Callable, start: Float[Array, " p"], n_steps: int
+) -> Float[Array, "steps p"]:
+    r"""Full Newton steps from `start`, and nothing that would keep them from going astray.
+
+    .. math:: \beta^{(k+1)} = \beta^{(k)} - H(\beta^{(k)})^{-1} \nabla J(\beta^{(k)})
+
+    Raises `numpy.linalg.LinAlgError` where the Hessian has become singular.
+    Book: eq. `eq-logistic-newton`.
+
+    >>> from dlcourse.losses import Quadratic
+    >>> bowl = Quadratic(np.diag([1.0, 100.0]), center=np.array([3.0, -1.0]))
+    >>> newton_path(bowl, lambda x: bowl.A, np.zeros(2), n_steps=1)[-1]
+    array([ 3., -1.])
+    """
+    points = [start]
+    for _ in range(n_steps):
+        beta = points[-1]
+        _, gradient = loss(beta)
+        points.append(beta - np.linalg.solve(hessian_at(beta), gradient))
+    return np.stack(points)
+
+
+def descent_against_newton(X: Float[Array, "n p"], y: Float[Array, " n"], n_steps: int) -> Race:
+    """Both methods from zero: eight Newton steps, and `n_steps` of gradient descent of size 1/L."""
+    loss, start = LogisticLoss(X, y), np.zeros(X.shape[1])
+    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    points = newton_path(loss, lambda beta: logistic.hessian(X, beta), start, n_steps=8)
+    L = logistic.smoothness(X)
+    descent = minimize(loss, start, GradientDescent(1 / L), max_steps=n_steps)
+    smallest = float(np.linalg.eigvalsh(logistic.hessian(X, best))[0])
+    return Race(
+        newton=np.linalg.norm(points - best, axis=1),
+        descent=np.linalg.norm(descent.points - best, axis=1),
+        descent_factor=1 - smallest / L,
+        newton_constant=hessian_lipschitz(X) / smallest,
+        size=float(np.linalg.norm(best)),
+    )
+
+
+def hessian_lipschitz(X: Float[Array, "n p"]) -> float:
+    r"""How fast the Hessian can change: by at most this times the distance moved.
+
+    .. math:: B = \frac{\max_i \lVert x_i \rVert}{6 \sqrt 3} \, \lambda_{\max}(X^\top X / n)
+
+    Book: eq. `eq-logistic-hessian-lipschitz`.
+
+    >>> round(hessian_lipschitz(np.ones((10, 1))), 4)
+    0.0962
+    """
+    longest = float(np.linalg.norm(X, axis=1).max())
+    return longest * largest_curvature(X) / (6 * 3**0.5)
+
+
+def _digits(number):
+    return "all" if number > 12 else f"{number:.1f}"

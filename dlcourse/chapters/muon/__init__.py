@@ -1,0 +1,1 @@
+"""Muon taken apart: orthogonalization, matrix regression, digits, attention."""

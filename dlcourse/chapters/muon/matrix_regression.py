@@ -1,0 +1,143 @@
+r"""Regressions with many outcomes and a known truth, to see when equal steps help.
+
+W, W_star  coefficients (p, p), a row a feature and a column an outcome; the true ones
+A          second moments of the features (p, p); kappa is its condition number
+seeds      whole numbers, which together start one stream of draws; each has a place on an axis
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse import contest
+from dlcourse.contest import Contest, Entrant
+from dlcourse.optim import SGD, Adam, Cosine, HeavyBall, Muon
+from dlcourse.tables import PrintsTable, Table
+
+Array = np.ndarray
+
+
+class Sample(NamedTuple):
+    """The truth of each seed, and the new observations that each step sees."""
+
+    W_star: Float[Array, "seeds p p"]
+    X: Float[Array, "steps seeds batch p"]
+    Y: Float[Array, "steps seeds batch p"]
+
+    def gradient(self, k, W) -> Float[Array, "seeds p p"]:
+        """Gradient at W of half the mean squared error on the observations of step k."""
+        X, Y = self.X[k], self.Y[k]
+        return _transpose(X) @ (X @ W - Y) / X.shape[1]
+
+
+@dataclass(frozen=True)
+class World:
+    r"""Features with condition number `kappa`, true coefficients of a `rank`, noise in the outcome.
+
+    .. math:: y = x W^* + u, \qquad
+              f(W) = \tfrac12 \operatorname{tr} (W - W^*)^\top A (W - W^*)
+
+    The rank says how many directions matter; those that do matter equally. Each step sees
+    `batch_size` new observations. Book: eq. `eq-muon-matrix-regression`.
+    """
+
+    kappa: float
+    rank: int
+    noise_sd: float
+    batch_size: int = 32
+    p: int = 16
+
+    def draw(self, n_steps, seeds: Sequence[int]) -> Sample:
+        """Truths with random axes, each of Frobenius norm sqrt(p), and observations of them."""
+        rng, n_seeds = np.random.default_rng(list(seeds)), len(seeds)
+        axes, left, right = (_orthogonal(rng, n_seeds, self.p) for _ in range(3))
+        used = np.s_[..., : self.rank]
+        W_star = np.sqrt(self.p / self.rank) * left[used] @ _transpose(right[used])
+        spread = np.geomspace(1.0, 1 / self.kappa, self.p) ** 0.5
+        shape = (n_steps, n_seeds, self.batch_size, self.p)
+        X = rng.normal(size=shape) * spread @ _transpose(axes)
+        return Sample(W_star, X, X @ W_star + self.noise_sd * rng.normal(size=shape))
+
+
+def path(optimizer, sample: Sample) -> Float[Array, "steps seeds"]:
+    """Distance from the truth after 0, 1, ... steps from zero, as a share of the first distance.
+
+    A path that overflows ends at infinity.
+    """
+    W, first = np.zeros_like(sample.W_star), np.linalg.norm(sample.W_star, axis=(1, 2))
+    state, distances = optimizer.init(W), [np.ones(len(W))]
+    with np.errstate(over="ignore", invalid="ignore"):  # step sizes too large are tried too
+        for k in range(len(sample.X)):
+            W, state = optimizer.step(W, sample.gradient(k, W), state)
+            distance = np.linalg.norm(W - sample.W_star, axis=(1, 2)) / first
+            distances.append(np.where(np.isfinite(distance), distance, np.inf))
+    return np.array(distances)
+
+
+# One thing changes from each to the next: first the noise, then the rank, then kappa.
+WORLDS = {
+    "all directions": World(kappa=1_000.0, rank=16, noise_sd=0.02),
+    "noise": World(kappa=1_000.0, rank=16, noise_sd=0.5),
+    "one direction": World(kappa=1_000.0, rank=1, noise_sd=0.5),
+    "κ = 1": World(kappa=1.0, rank=1, noise_sd=0.5),
+}
+
+
+def entrants(n_steps) -> dict[str, Entrant]:
+    """Four optimizers, each with twelve step sizes a factor of two apart; all fall as a cosine."""
+    makers = {"SGD": SGD, "momentum": HeavyBall, "Adam": Adam, "Muon": Muon}
+    smallest = {"SGD": 2.0**-8, "momentum": 2.0**-9, "Adam": 2.0**-10, "Muon": 2.0**-10}
+    return {
+        name: Entrant(
+            lambda rate, maker=maker: maker(Cosine(rate, n_steps)),
+            smallest[name] * 2.0 ** np.arange(12),
+        )
+        for name, maker in makers.items()
+    }
+
+
+class Comparison(PrintsTable):
+    """One contest a world, and the paths of all entrants at the step sizes that they chose.
+
+    `paths[world][name]` has shape (steps, seeds).
+    """
+
+    def __init__(self, worlds: Mapping[str, World], n_steps: int, seeds: Sequence[int]):
+        self.contests: dict[str, Contest] = {}
+        self.paths: dict[str, dict[str, Array]] = {}
+        runners = entrants(n_steps)
+        for title, world in worlds.items():
+            sample = world.draw(n_steps, seeds)  # one for all
+
+            def trial(optimizer, seeds, sample=sample):
+                return {"distance": path(optimizer, sample)[-1]}
+
+            held = contest.hold(trial, runners, seeds, by="distance")
+            self.contests[title] = held
+            self.paths[title] = {
+                name: path(entrant.make(held.rate(name)), sample)
+                for name, entrant in runners.items()
+            }
+
+    def ends(self, world) -> dict[str, float]:
+        """Mean distance at the end of each entrant."""
+        return {name: float(path[-1].mean()) for name, path in self.paths[world].items()}
+
+    def table(self):
+        columns = {"optimizer": list(next(iter(self.paths.values())))}
+        for title, paths in self.paths.items():
+            ends = [path[-1] for path in paths.values()]
+            columns[title] = [contest.mean_and_sd(end) for end in ends]
+        return Table(columns)
+
+
+def _orthogonal(rng, n_seeds, p):
+    """Random orthogonal matrices, one a seed."""
+    return np.linalg.qr(rng.normal(size=(n_seeds, p, p)))[0]
+
+
+def _transpose(X):
+    return np.swapaxes(X, -1, -2)

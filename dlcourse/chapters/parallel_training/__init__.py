@@ -1,0 +1,1 @@
+"""Data-parallel training on two processes: exact, divided, and gone wrong."""

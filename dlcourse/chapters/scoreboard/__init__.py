@@ -1,0 +1,1 @@
+"""What public tools count, beside the package."""

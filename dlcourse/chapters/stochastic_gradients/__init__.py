@@ -1,0 +1,1 @@
+"""Mini-batches: how noisy their gradients are, and where steps on them end."""

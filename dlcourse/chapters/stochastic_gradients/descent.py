@@ -1,0 +1,162 @@
+r"""SGD on data, many runs at once.
+
+X, y    a regression (n, p), (n,)      beta     coefficients of each run (runs, p)
+excess  loss on all rows, less the smallest one there is
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse.batches import batches, shuffled
+from dlcourse.convergence import stochastic
+from dlcourse.linear.least_squares import by_qr
+from dlcourse.losses import Quadratic, SoftmaxLoss, SquaredError
+from dlcourse.optim import SGD
+from dlcourse.tables import PrintsTable, Table
+
+Array = np.ndarray
+
+
+def batch_gradient(X, y, beta: Float[Array, "runs p"], rows) -> Float[Array, "runs p"]:
+    r"""Gradient of half the mean squared error over each run's own rows.
+
+    .. math:: g = \frac1B \sum_{i \in \mathcal{B}} (x_i^\top \beta - y_i) \, x_i
+
+    Book: eq. `eq-sgd-estimate`.
+    """
+    chosen = X[rows]  # (runs, B, p)
+    residual = np.einsum("rbp,rp->rb", chosen, beta) - y[rows]
+    return np.einsum("rb,rbp->rp", residual, chosen) / rows.shape[1]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How mini-batches come about: which order, how large, for how long, in how many runs."""
+
+    order: Callable = shuffled
+    batch_size: int = 1
+    n_epochs: int = 50
+    n_runs: int = 50
+
+
+def descend(X, y, learning_rate, sampling: Sampling, rng) -> Float[Array, "epochs runs"]:
+    """Excess loss after 0, 1, ... epochs of SGD from zero, one column a run."""
+    n, p = X.shape
+    optimizer, loss = SGD(learning_rate), SquaredError(X, y)
+    smallest = loss(by_qr(X, y).beta)[0]
+    beta = np.zeros((sampling.n_runs, p))
+    state, values = optimizer.init(beta), [loss(beta)[0]]
+    for _ in range(sampling.n_epochs):
+        for rows in batches(sampling.order, rng, sampling.n_runs, n, sampling.batch_size):
+            beta, state = optimizer.step(beta, batch_gradient(X, y, beta, rows), state)
+        values.append(loss(beta)[0])
+    return np.stack(values) - smallest
+
+
+@dataclass(frozen=True)
+class NoisyBowl:
+    """A bowl whose gradient comes with normal noise of mean square sigma^2, at every point."""
+
+    bowl: Quadratic
+    sigma: float
+    m: float
+    M: float
+
+    def descend(self, x0: Float[Array, " p"], learning_rate, n_steps, rng, n_runs=400):
+        """Mean squared distance to the minimizer after 0, 1, ... steps of SGD from x0 (steps,)."""
+        optimizer = SGD(learning_rate)
+        x = np.tile(x0, (n_runs, 1))
+        state, squares = optimizer.init(x), [((x0 - self.bowl.center) ** 2).sum()]
+        for _ in range(n_steps):
+            noise = self.sigma / np.sqrt(len(x0)) * rng.normal(size=x.shape)
+            x, state = optimizer.step(x, self.bowl(x)[1] + noise, state)
+            squares.append(((x - self.bowl.center) ** 2).sum(1).mean())
+        return np.array(squares)
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """Mean squared distances of SGD on a noisy bowl, and the bounds of the theorems."""
+
+    squares: dict[str, Float[Array, " steps"]]
+    bounds: dict[str, Float[Array, " steps"]]
+
+    def __repr__(self):
+        is_within = all((self.squares[s] <= 1.1 * self.bounds[s]).all() for s in self.squares)
+        ends = (f"{name}: {squares[-1]:.3f}" for name, squares in self.squares.items())
+        return f"all below their bounds, up to sampling error: {is_within}\n" + "\n".join(ends)
+
+
+def compare_step_sizes(noisy: NoisyBowl, x0, rates, n_steps: int, rng) -> StepSizes:
+    """Constant steps of the given sizes, and the decaying steps of the theorem."""
+    m, k = noisy.m, np.arange(n_steps + 1)
+    distance = float(np.linalg.norm(x0 - noisy.bowl.center))
+    decaying = stochastic.decaying_schedule(m, noisy.M)
+    squares, bounds = {}, {}
+    for rate in rates:
+        name = f"constant {rate:g}"
+        squares[name] = noisy.descend(x0, rate, n_steps, rng)
+        bounds[name] = stochastic.constant_step_bound(distance, rate, k, m, noisy.sigma)
+    squares["decaying"] = noisy.descend(x0, decaying, n_steps, rng)
+    bounds["decaying"] = stochastic.decaying_step_bound(
+        distance, k, decaying.n_steps, m, noisy.sigma
+    )
+    return StepSizes(squares, bounds)
+
+
+@dataclass(frozen=True, repr=False)
+class BatchSizes(PrintsTable):
+    """Training by batch size: every size has its own tuned step and the same number of epochs."""
+
+    batch_sizes: list[int]
+    rates: list[float]  # the best of the grid
+    n_steps: list[int]
+    losses: list[Float[Array, "seeds epochs"]]  # on all rows, after 0, 1, ... epochs
+
+    def table(self):
+        last = [losses[:, -1] for losses in self.losses]
+        return Table(
+            {
+                "batch size": self.batch_sizes,
+                "best step": self.rates,
+                "steps taken": self.n_steps,
+                "loss at the end": [f"{values.mean():.4f}" for values in last],
+                "lowest": [f"{values.min():.4f}" for values in last],
+                "highest": [f"{values.max():.4f}" for values in last],
+            }
+        )
+
+
+def compare_batch_sizes(X, labels, batch_sizes, rates, n_epochs: int, seeds) -> BatchSizes:
+    """Train a softmax regression with each batch size at each rate; keep the best mean loss."""
+    best_rates, n_steps, losses = [], [], []
+    for size in batch_sizes:
+        runs = {
+            rate: np.stack([train_softmax(X, labels, rate, size, n_epochs, seed) for seed in seeds])
+            for rate in rates
+        }
+        best_rates.append(min(rates, key=lambda rate, runs=runs: runs[rate][:, -1].mean()))
+        n_steps.append(n_epochs * -(-len(labels) // size))
+        losses.append(runs[best_rates[-1]])
+    return BatchSizes(list(batch_sizes), best_rates, n_steps, losses)
+
+
+def train_softmax(X, labels, rate, batch_size, n_epochs, seed) -> Float[Array, " epochs"]:
+    """Loss on all rows after 0, 1, ... epochs of SGD on shuffled mini-batches."""
+    rng, optimizer = np.random.default_rng(seed), SGD(rate)
+    whole = SoftmaxLoss(X, labels)
+    theta = np.zeros((labels.max() + 1) * X.shape[1])
+    state, values = optimizer.init(theta), [whole(theta)[0]]
+    is_own = np.eye(labels.max() + 1)[labels]  # (n, m)
+    for _ in range(n_epochs):
+        for (rows,) in batches(shuffled, rng, 1, len(labels), batch_size):
+            scores = X[rows] @ theta.reshape(-1, X.shape[1]).T  # (B, m)
+            p = np.exp(scores - scores.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            grad = (p - is_own[rows]).T @ X[rows] / len(rows)
+            theta, state = optimizer.step(theta, grad.ravel(), state)
+        values.append(whole(theta)[0])
+    return np.array(values)

@@ -1,0 +1,162 @@
+r"""How far the error on the training data flatters.
+
+X   features (n, p)      p     features in use, the column of ones among them
+y   outcome (n,)         fold  which part of the data a row is left out with (n,)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dlcourse.linear.least_squares import by_qr
+from dlcourse.tables import PrintsTable, Table
+
+Array = np.ndarray
+
+
+def folds(n: int, n_folds: int, rng) -> Int[Array, " n"]:
+    """A random part of the data for each row, the parts of nearly equal size.
+
+    >>> np.bincount(folds(10, 5, np.random.default_rng(0)))
+    array([2, 2, 2, 2, 2])
+    """
+    return rng.permutation(n) % n_folds
+
+
+def cross_validate(fit, X: Float[Array, "n p"], y, fold) -> Float[Array, " n"]:
+    """Prediction of each row by a model that was fitted without the row's part of the data.
+
+    `fit(X, y)` returns the coefficients of a linear model.
+    """
+    predictions = np.empty(len(y))
+    for part in np.unique(fold):
+        out = fold == part
+        predictions[out] = X[out] @ fit(X[~out], y[~out])
+    return predictions
+
+
+def least_squares(X, y) -> Float[Array, " p"]:
+    """Coefficients of least squares, as `cross_validate` wants them."""
+    return by_qr(X, y).beta
+
+
+@dataclass(frozen=True, repr=False)
+class NoiseFeatures(PrintsTable):
+    """Least squares with more and more features that mean nothing."""
+
+    n: int
+    p: Int[Array, " fits"]
+    training: Float[Array, " fits"]  # mean squared error on the rows that were fitted
+    corrected: Float[Array, " fits"]  # with the optimism added that the theorem names
+    held_out: Float[Array, " fits"]  # by cross-validation
+
+    def table(self):
+        shown = np.unique(np.linspace(0, len(self.p) - 1, 5).round().astype(int))
+        columns = {
+            "features": self.p,
+            "training error": self.training,
+            "corrected": self.corrected,
+            "held out": self.held_out,
+        }
+        return Table({name: list(values[shown]) for name, values in columns.items()})
+
+
+def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng, n_folds=10) -> NoiseFeatures:
+    """Fit y on X and 0 to `n_noise` columns of random numbers; errors in shares of the variance.
+
+    The noise variance in the correction is that of the fit without random columns.
+    """
+    n, p = X.shape
+    if n - n // n_folds - 1 <= p + n_noise:
+        raise ValueError(
+            f"`n_noise` must leave more rows than features in each part: at most "
+            f"{n - n // n_folds - 2 - p} for {n} rows and {p} features, got {n_noise}."
+        )
+    wide = np.hstack([X, rng.normal(size=(n, n_noise))])
+    fold, y = folds(n, n_folds, rng), (y - y.mean()) / y.std()
+    noise_variance = ((y - X @ least_squares(X, y)) ** 2).sum() / (n - p)
+    sizes = np.unique(np.linspace(p, p + n_noise, 31).round().astype(int))
+    training, held_out = [], []
+    for size in sizes:
+        Z = wide[:, :size]
+        training.append(((y - Z @ least_squares(Z, y)) ** 2).mean())
+        held_out.append(((y - cross_validate(least_squares, Z, y, fold)) ** 2).mean())
+    training, held_out = np.array(training), np.array(held_out)
+    corrected = training + optimism(noise_variance, sizes, n)
+    return NoiseFeatures(n, sizes, training, corrected, held_out)
+
+
+def optimism(noise_variance, p, n):
+    r"""By how much the training error of least squares lies below its error on new outcomes.
+
+    .. math:: \frac{2 \sigma^2 p}{n}
+
+    Expected, for new outcomes at the same features. Reference: Mallows (1973).
+    Book: eq. `eq-erm-optimism-linear`.
+
+    >>> optimism(noise_variance=4.0, p=5, n=100)
+    0.4
+    """
+    return 2 * noise_variance * p / n
+
+
+@dataclass(frozen=True, repr=False)
+class Leak(PrintsTable):
+    """Accuracy on coin flips, measured in the wrong way and in the right way."""
+
+    wrong: Float[Array, " repeats"]  # features chosen with all rows, then cross-validated
+    right: Float[Array, " repeats"]  # features chosen anew without each part
+    fresh: Float[Array, " repeats"]  # of the chosen model on new rows
+
+    def table(self):
+        rows = {
+            "selected on all rows, then cross-validated": self.wrong,
+            "selection inside cross-validation": self.right,
+            "the selected model on new rows": self.fresh,
+        }
+        return Table(
+            {
+                "accuracy on coin flips": list(rows),
+                "mean": [f"{accuracy.mean():.1%}" for accuracy in rows.values()],
+                "lowest": [f"{accuracy.min():.0%}" for accuracy in rows.values()],
+                "highest": [f"{accuracy.max():.0%}" for accuracy in rows.values()],
+            }
+        )
+
+
+def select_then_validate(n: int, p: int, n_kept: int, rng, n_repeats=20) -> Leak:
+    """Predict coin flips from the features that correlate with them most, out of p of pure noise.
+
+    Outcomes are +1 and -1, fitted by least squares; the sign is the prediction.
+    """
+    results = []
+    for _ in range(n_repeats):
+        X, y = rng.normal(size=(2 * n, p)), rng.choice([-1.0, 1.0], size=2 * n)
+        fold = folds(n, 5, rng)
+
+        def fit(X, y, columns=None):
+            columns = strongest(X, y, n_kept) if columns is None else columns
+            beta = np.zeros(p)
+            beta[columns] = least_squares(X[:, columns], y)
+            return beta
+
+        seen = strongest(X[:n], y[:n], n_kept)
+        wrong = cross_validate(lambda X, y, seen=seen: fit(X, y, seen), X[:n], y[:n], fold)
+        right = cross_validate(fit, X[:n], y[:n], fold)
+        fresh = X[n:] @ fit(X[:n], y[:n])
+        predictions = np.stack([wrong * y[:n], right * y[:n], fresh * y[n:]])
+        results.append((predictions > 0).mean(1))
+    return Leak(*np.array(results).T)
+
+
+def strongest(X: Float[Array, "n p"], y, n_kept: int) -> Int[Array, " n_kept"]:
+    """The features whose correlation with the outcome is largest, in their order.
+
+    >>> X = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0]])
+    >>> strongest(X, np.array([1.0, 2.0, 3.0]), n_kept=1)
+    array([0])
+    """
+    centered = X - X.mean(0)
+    correlation = np.abs(centered.T @ (y - y.mean())) / np.linalg.norm(centered, axis=0)
+    return np.sort(np.argsort(correlation)[-n_kept:])

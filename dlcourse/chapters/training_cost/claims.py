@@ -1,0 +1,224 @@
+"""The numbers of slides 36, 38 and 39, each computed again.
+
+A claim is what the slide prints; beside it stands what the package finds, with an interval where it
+is a prediction, and a verdict: right, wrong, impossible (a bound is broken), or unusual.
+"""
+
+from dataclasses import dataclass, replace
+
+from dlcourse.compute.machines import hardware
+from dlcourse.compute.models import architectures
+from dlcourse.compute.runs import hours, records, sceptic
+from dlcourse.compute.runs.run_flops import rule_of_six
+from dlcourse.tables import PrintsTable, Table
+
+IMAGENET, EPOCHS = 1_281_167, 90  # images, and passes of the usual recipe
+BERT_TOKENS = 256 * (0.9e6 * 128 + 0.1e6 * 512)  # sequences of a step, steps at each length
+SQUAD = {"sequences": 2 * 88_524, "length": 384}  # two passes over the windows of the questions
+GPT3 = {"n_layer": 96, "n_embd": 12_288, "n_head": 96, "vocab_size": 50_257, "n_positions": 2_048}
+V3_HOURS = {"pre-training": 2_664e3, "context extension": 119e3, "post-training": 5e3}
+V3_TOKENS, V3_ACTIVE, V3_PRICE = 14.8e12, 37e9, 2.0
+LLAMA_HOURS, LLAMA_PRINTED = 30.84e6, (160e6, 200e6)  # model card of Llama 3.1 405B; the slide
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number of a slide, what was found, and how the two compare."""
+
+    what: str
+    printed: str
+    found: str
+    verdict: str
+
+
+@dataclass(frozen=True, repr=False)
+class Claims(PrintsTable):
+    """The claims of one slide."""
+
+    rows: tuple[Claim, ...]
+
+    def __getitem__(self, what: str) -> Claim:
+        return next(row for row in self.rows if row.what == what)
+
+    def table(self):
+        return Table(
+            {
+                "slide": [row.what for row in self.rows],
+                "printed": [row.printed for row in self.rows],
+                "found": [row.found for row in self.rows],
+                "verdict": [row.verdict for row in self.rows],
+            }
+        )
+
+
+def run(what: str, device: str = "A100", n_chips: int = 8, **fields) -> records.Run:
+    """A training run of slide 38 as a record; `fields` change it."""
+    recipe = {
+        "ResNet-50": {"kind": "cnn", "params_total": 25_557_032, "data_unit": "images"},
+        "BERT": {"kind": "encoder", "params_total": 110e6, "data_unit": "tokens"},
+        "SQuAD": {"kind": "encoder", "params_total": 335e6, "data_unit": "sequences"},
+        "GPT-3": {"kind": "dense-decoder", "params_total": 175e9, "data_unit": "tokens"},
+    }[what]
+    data = {
+        "ResNet-50": {"data_count": EPOCHS * IMAGENET},
+        "BERT": {"data_count": BERT_TOKENS},
+        "SQuAD": {"data_count": SQUAD["sequences"], "seq_len": SQUAD["length"]},
+        "GPT-3": {"data_count": 300e9, "seq_len": 2_048},
+    }[what]
+    machine = {"accelerator": device, "n_accel": n_chips, "precision": "tf32"}
+    return records.read({"model": what} | recipe | data | machine | fields, is_strict=True)
+
+
+def slide_38() -> Claims:
+    """Sizes and times of ResNet-50, BERT and GPT-3."""
+    resnet = architectures.named("resnet50").params()
+    days = hours.chip_hours(rule_of_six(175e9, 300e9), 80 / 156, 156e12) / 1024 / 24
+    rows = [
+        Claim("ResNet-50, parameters", "12 million", f"{resnet / 1e6:.1f} million", "wrong"),
+        timed("ResNet-50, 8 A100 in TF32", "30 min", run("ResNet-50"), 0.5, "h"),
+        timed("ResNet-50, one 4090", "6 to 10 h", run("ResNet-50", "RTX 4090", 1), 10, "h"),
+        timed("BERT, 8 A100 in TF32", "5 h", run("BERT"), 5, "h"),
+        timed("SQuAD with BERT large", "3 to 5 min", run("SQuAD"), 5 / 60, "min"),
+        Claim("GPT-3, FLOPs", "3.15e23", f"{rule_of_six(175e9, 300e9):.3g}", "right"),
+        Claim("GPT-3, days at 80 TFLOP/s", "51", f"{days:.1f}", "wrong"),
+        timed("GPT-3, 1,024 A100", "51 to 100 days", run("GPT-3", n_chips=1024), 2_400, "days"),
+    ]
+    return Claims(tuple(rows))
+
+
+def timed(what: str, printed: str, of: records.Run, claimed_hours: float, unit: str) -> Claim:
+    """A claim about hours: the prediction with its 90 % interval, and the sceptic's verdict.
+
+    Of a range the most generous end is judged.
+    """
+    scale = {"h": 1, "min": 60, "days": 1 / 24}[unit]
+    predicted = hours.predict(of)
+    low, median, high = (_sized(scale * predicted.wall_hours(q)) for q in (0.05, 0.5, 0.95))
+    finding = sceptic.examine(claiming(of, claimed_hours))
+    broken = " and ".join(f"more than {bound.name}" for bound in finding.broken)
+    verdict = f"impossible: {broken}" if broken else finding.remark.split(":")[0]
+    return Claim(what, printed, f"{median} {unit} ({low} to {high})", verdict)
+
+
+def claiming(of: records.Run, wall_hours: float) -> records.Run:
+    """The run with those hours on the clock."""
+    return replace(of, chip_hours=wall_hours * of.n_chips)
+
+
+def slide_39() -> Claims:
+    """FLOPs, rate and cost of DeepSeek-V3, and of Llama 3.1 405B beside it."""
+    total_hours = sum(V3_HOURS.values())
+    flops, seconds = rule_of_six(V3_ACTIVE, V3_TOKENS), 3600 * V3_HOURS["pre-training"]
+    rate, chip = flops / seconds, hardware.device("H800")
+    shares = {dtype: rate / chip.peak(dtype) for dtype in ("fp8", "bf16")}
+    exact = deepseek_v3().train_step_flops(4_096, causal=True) / 4_096 * V3_TOKENS
+    llama = LLAMA_HOURS * V3_PRICE
+    low, high = (cost / LLAMA_HOURS for cost in LLAMA_PRINTED)
+    rows = [
+        Claim("V3, hours in all", "2788K", f"{total_hours / 1e3:.0f}K", "right"),
+        Claim("V3, cost at $2 an hour", "$5.576M", f"${total_hours * 2 / 1e6:.3f}M", "right"),
+        Claim("V3, FLOPs by the rule of six", "3.3e24", f"{flops:.2e}", "right"),
+        Claim("V3, FLOPs counted, causal", "", f"{exact:.2e}", "not on the slide"),
+        Claim("V3, GPU-seconds", "9.6e9", f"{seconds:.2e}", "right"),
+        Claim(
+            "V3, 'compute power in FP8'",
+            "3.4e14 FLOP/s",
+            f"{rate:.2e}: {shares['fp8']:.0%} of FP8's peak, {shares['bf16']:.0%} of BF16's",
+            "achieved, not peak",
+        ),
+        Claim("Llama, cost at $2 an hour", "$160 to 200M", f"${llama / 1e6:.1f}M", "wrong"),
+        Claim("Llama, the price that is implied", "", f"${low:.1f} to {high:.1f}", "another price"),
+    ]
+    return Claims(tuple(rows))
+
+
+def deepseek_v3() -> architectures.Architecture:
+    """DeepSeek-V3 without its second head. Reference: DeepSeek-AI (2024)."""
+    return architectures.from_config({"model_type": "deepseek_v3"})
+
+
+def per_token(lengths, config=None) -> Table:
+    """FLOPs a parameter and token of a training step, counted and by 6 N + 12 L d s."""
+    config = GPT3 if config is None else config
+    network = architectures.from_config({"model_type": "gpt2"} | config)
+    n_layers, width = config["n_layer"], config["n_embd"]
+    n = 12 * n_layers * width**2 + width * config["vocab_size"]  # what multiplies; the head does
+    counted = [network.train_step_flops(s) / s / n for s in lengths]
+    causal = [network.train_step_flops(s, causal=True) / s / n for s in lengths]
+    return Table(
+        {
+            "context": list(lengths),
+            "counted": [f"{c:.3f}" for c in counted],
+            "6 + 12 L d s / N": [f"{6 + 12 * n_layers * width * s / n:.3f}" for s in lengths],
+            "counted, causal": [f"{c:.3f}" for c in causal],
+        }
+    )
+
+
+def _sized(value):
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def vit_22b(wall_hours: float = 347.4) -> records.Run:
+    """ViT-22B with the hours of a table of models. Reference: Dehghani et al. (2023).
+
+    The hours are those of Epoch AI's notable models, February 2025.
+    """
+    record = {"model": "ViT-22B", "kind": "vit", "params_total": 21.743e9, "data_unit": "images"}
+    record |= {"data_count": 177_000 * 65_536, "seq_len": 256, "precision": "bf16"}
+    record |= {"accelerator": "TPU v4", "n_accel": 1024, "wall_clock_h": wall_hours}
+    return records.read(record, is_strict=True)
+
+
+LLAMA_2 = {  # Touvron et al. (2023), Llama 2, table 2: parameters and hours of A100
+    "7B": (6.738e9, 184_320),
+    "13B": (13.016e9, 368_640),
+    "34B": (33.74e9, 1_038_336),
+    "70B": (68.977e9, 1_720_320),
+}
+
+
+def llama_2(size: str, with_hours: bool = False) -> records.Run:
+    """A run of the Llama 2 family, which is not among the runs of the fit."""
+    params, chip_hours = LLAMA_2[size]
+    record = {"model": f"Llama-2-{size}", "family": "Llama-2", "kind": "dense-decoder"}
+    record |= {"params_total": params, "data_unit": "tokens", "data_count": 2e12, "seq_len": 4_096}
+    record |= {"accelerator": "A100", "precision": "bf16"}
+    return records.read(record | ({"chip_hours": chip_hours} if with_hours else {}))
+
+
+@dataclass(frozen=True, repr=False)
+class Sharpened(PrintsTable):
+    """Llama 2 predicted before and after its smallest model is known; hours of A100."""
+
+    before: dict[str, hours.Hours]
+    after: dict[str, hours.Hours]
+
+    def table(self):
+        def interval(found):
+            low, median, high = (found.chip_hours(q) / 1e3 for q in (0.05, 0.5, 0.95))
+            return f"{median:,.0f} ({low:,.0f} to {high:,.0f})"
+
+        return Table(
+            {
+                "Llama 2": list(self.before),
+                "actual, 1,000 h": [f"{LLAMA_2[size][1] / 1e3:,.0f}" for size in self.before],
+                "before": [interval(found) for found in self.before.values()],
+                "7B known": [interval(found) for found in self.after.values()],
+            }
+        )
+
+
+def sharpened() -> Sharpened:
+    """Predictions of the larger Llama 2 models, without and with the hours of the smallest."""
+    sizes = list(LLAMA_2)[1:]
+    known = (llama_2("7B", with_hours=True),)
+    before = {size: hours.predict(llama_2(size)) for size in sizes}
+    return Sharpened(before, {size: hours.predict(llama_2(size), known) for size in sizes})
+
+
+def one_pass_of_finbert(device: str = "RTX 4090") -> hours.Hours:
+    """One pass of a model of BERT's size over the 4.9 billion tokens of Huang et al. (2023)."""
+    record = {"model": "FinBERT", "kind": "encoder", "params_total": 110e6, "data_unit": "tokens"}
+    record |= {"data_count": 4.9e9, "seq_len": 512, "accelerator": device, "n_accel": 1}
+    return hours.predict(records.read(record, is_strict=True))

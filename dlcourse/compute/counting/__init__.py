@@ -1,0 +1,1 @@
+"""Operations of a torch network, counted while it runs."""

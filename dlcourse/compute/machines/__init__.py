@@ -1,0 +1,1 @@
+"""Devices, their rooflines, prices and the rules of their export."""

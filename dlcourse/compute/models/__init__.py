@@ -1,0 +1,1 @@
+"""Architectures: parameters and operations of networks, counted exactly."""

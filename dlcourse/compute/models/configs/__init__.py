@@ -1,0 +1,1 @@
+"""Published configurations read into architectures."""

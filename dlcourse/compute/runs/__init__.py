@@ -1,0 +1,1 @@
+"""Training runs: their work, utilization, hours, money and carbon."""

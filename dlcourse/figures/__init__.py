@@ -1,1 +1,0 @@
-"""Figures of the book, one module a chapter."""

@@ -1,0 +1,137 @@
+"""Runs a submission where it can harm nothing, and hands its functions to the tests::
+
+    with Executor() as executor:
+        with executor.run(cells, seed_material=key) as student:
+            student.gradient(beta, X, y)
+
+The tests and their answers stay in this process. The notebook runs in a fork of a warm process
+inside a sandbox (`sandbox`), and what it sends back is data (`values`) in frames (`protocol`).
+"""
+
+import contextlib
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+
+from dlcourse.grading.sandbox import files, host, self_test
+from dlcourse.grading.sandbox.failures import (
+    BadValue,
+    CallTimeout,
+    MissingFunction,
+    ProtocolError,
+    SandboxUnavailable,
+    StudentError,
+    StudentFailure,
+    StudentGone,
+)
+from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.proxy import CellError, CellOutcome, Student, StudentFunction
+from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+__all__ = [
+    "BadValue",
+    "CallTimeout",
+    "CellError",
+    "CellOutcome",
+    "Executor",
+    "Limits",
+    "MissingFunction",
+    "ProtocolError",
+    "SandboxUnavailable",
+    "Student",
+    "StudentError",
+    "StudentFailure",
+    "StudentFunction",
+    "StudentGone",
+]
+
+STRICT, UNTRUSTED = "strict", "untrusted marks"
+_CURE = (
+    "On Linux, `apt install bubblewrap` (or `dnf install bubblewrap`) is enough. On macOS and "
+    "Windows, grade in a Linux machine: Docker, a virtual machine or WSL 2. The isolation "
+    f"{UNTRUSTED!r} runs without one, but then a student can forge any mark."
+)
+
+
+class Executor:
+    """A sandbox that runs one submission after the other. Use it as a context manager.
+
+    `isolation` "strict" proves the sandbox before the first submission, or raises
+    SandboxUnavailable; "untrusted marks" takes what this machine has. `with_torch` imports torch
+    once, for homework that uses it. `hidden_modules` are modules of this package that a notebook
+    may not import ("dlcourse.optim"). Enter it in the main thread: a sandbox ends with the thread
+    that has started it.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        isolation: str = STRICT,
+        with_torch: bool = False,
+        hidden_modules: Sequence[str] = (),
+    ):
+        if isolation not in (STRICT, UNTRUSTED):
+            raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")
+        self.limits = limits or Limits()
+        self.isolation, self.with_torch = isolation, with_torch
+        self.hidden_paths = files.hidden(hidden_modules)
+        self.zygote = None
+
+    def __enter__(self) -> "Executor":
+        if sys.platform != "linux":
+            raise SandboxUnavailable(f"There is no sandbox on {platform.system()}. {_CURE}")
+        refusals = []
+        kinds = ["bubblewrap", "landlock"] + ["untrusted marks"] * (self.isolation == UNTRUSTED)
+        for kind in kinds:
+            try:
+                self.zygote = self._proven(kind)
+                return self
+            except SandboxUnavailable as refusal:
+                refusals.append(f"{refusal}")
+        tried = "\n".join(f"  - {refusal}" for refusal in refusals)
+        raise SandboxUnavailable(f"No sandbox holds on this machine.\n{tried}\n{_CURE}")
+
+    def __exit__(self, *_):
+        if self.zygote:
+            self.zygote.close()
+            self.zygote = None
+
+    def start(self, kind: str) -> host.Zygote:
+        """A zygote in a sandbox of this kind."""
+        return host.Zygote(kind, self.limits, self.with_torch, self.hidden_paths)
+
+    def _proven(self, kind):
+        zygote = self.start(kind)
+        try:
+            if kind != UNTRUSTED:
+                self_test.prove(zygote)
+        except BaseException:
+            zygote.close()
+            raise
+        return zygote
+
+    @property
+    def isolation_used(self) -> str:
+        """ "bubblewrap", "landlock" or "untrusted marks"; known once the executor is entered."""
+        return self.zygote.isolation
+
+    @contextlib.contextmanager
+    def run(self, cells: Sequence[str], *, seed_material: bytes) -> Iterator[Student]:
+        """The functions of the notebook `cells`, after its cells have run in order.
+
+        `seed_material` seeds the global generators of the notebook, so that two runs agree. When
+        the block ends, every process and file of the submission is gone.
+        """
+        if self.zygote is None:
+            raise ValueError("Enter the executor first: `with Executor() as executor:`.")
+        if not self.zygote.is_alive():  # this machine, or a submission, has killed it
+            kind = self.zygote.isolation
+            self.zygote.close()
+            self.zygote = self._proven(kind)
+        submission = SubmissionRun(self.zygote, cells, seed_material, self.limits)
+        try:
+            submission.start()
+            yield Student(submission.outcomes, submission.names, submission.call)
+        finally:
+            submission.end()

@@ -1,0 +1,112 @@
+"""What a fresh fork of the zygote does to itself before it reads one line of a submission.
+
+Each step is a function of its own and cannot be taken back by the process. The order matters:
+mounts need rights that the later steps give up, and the filter of system calls comes last.
+
+readable_paths       what Landlock leaves readable, with all below
+listable_paths       directories that it leaves listable
+address_space_bytes  what the zygote maps already; the limit of memory comes on top
+n_other_threads      threads of the user that the kernel counts along with the fork's
+"""
+
+import os
+import platform
+import resource
+import signal
+from dataclasses import dataclass
+
+from dlcourse.grading.sandbox.inside import kernel, landlock, seccomp
+from dlcourse.grading.sandbox.limits import Limits
+
+NOBODY = 65534
+CHANNEL = 3  # the descriptor of the grader's socket, the only one beside /dev/null
+WRITABLE = "/tmp"
+_OPEN_FILES = 256
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """How to confine: `isolation` "bubblewrap", "landlock" or "untrusted marks"."""
+
+    isolation: str
+    limits: Limits
+    readable_paths: tuple[str, ...]
+    listable_paths: tuple[str, ...]
+    address_space_bytes: int
+    n_other_threads: int
+
+
+def enter(confinement: Confinement, channel: int):
+    """Confine the calling process for ever; `channel` is the grader's socket."""
+    is_namespaced = confinement.isolation == "bubblewrap"
+    keep_only(channel)
+    os.umask(0o077)
+    if is_namespaced:
+        fresh_files(confinement.limits.file_bytes)
+        become_nobody()
+    elif confinement.isolation == "landlock":
+        landlock.read_only(confinement.readable_paths, confinement.listable_paths)
+    give_up_rights()
+    limit_resources(confinement.limits, confinement.address_space_bytes)
+    limit_threads(confinement.limits.n_processes + confinement.n_other_threads)
+    filter_system_calls()
+
+
+def keep_only(channel: int):
+    """Close all descriptors but the grader's socket, and connect the standard ones to nothing."""
+    os.dup2(channel, CHANNEL, inheritable=False)
+    os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    os.close(nothing)
+
+
+def fresh_files(file_bytes: int):
+    """An empty /tmp of the fork's own, the one writable place; message queues likewise."""
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+    kernel.make_mounts_private()
+    kernel.mount_tmpfs(WRITABLE, file_bytes)
+    os.chdir(WRITABLE)
+
+
+def become_nobody():
+    """A user without rights, in a user namespace where only the fork's threads are counted."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    kernel.unshare(kernel.CLONE_NEWUSER)
+
+
+def give_up_rights():
+    """No capability is left, no process may look inside, and none outlives the zygote."""
+    kernel.drop_capabilities(platform.machine())
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user would undo it
+
+
+def limit_resources(limits: Limits, address_space_bytes: int):
+    """Limits that the kernel keeps even if the grader is slow to look."""
+    cpu_seconds = int(limits.notebook_cpu_seconds + limits.submission_wall_seconds) + 1
+    ceilings = {
+        resource.RLIMIT_AS: address_space_bytes + limits.memory_bytes,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    for kind, ceiling in ceilings.items():
+        resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def limit_threads(n_threads: int):
+    """At most this many threads of the user; in a user namespace these are the fork's own."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (n_threads, n_threads))
+
+
+def filter_system_calls():
+    """Only the system calls of `system_calls.csv` from here on."""
+    seccomp.install(seccomp.program(platform.machine(), os.getpid()))

@@ -1,0 +1,216 @@
+"""One submission in its fork: run the cells, call the functions, start afresh when it is stuck.
+
+A student's endless loop in one question shall not cost the points of the next. So a call that
+runs out of time, or ends the process, ends the fork; the next call finds a fresh one, in which
+the cells have run again but for those that never came back.
+"""
+
+import hashlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dlcourse.grading.sandbox import reported, values
+from dlcourse.grading.sandbox.allowance import Allowance, TimeUp
+from dlcourse.grading.sandbox.failures import (
+    BadValue,
+    CallTimeout,
+    ProtocolError,
+    SandboxUnavailable,
+    StudentError,
+    StudentGone,
+)
+from dlcourse.grading.sandbox.host import Zygote
+from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.protocol import Channel
+from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
+
+_READY_SECONDS = 30.0
+
+
+class SubmissionRun:
+    """The state of one submission between its first cell and the end of its last test."""
+
+    def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
+        self.zygote, self.limits = zygote, limits
+        self.room = limits  # for output, with what the cells so far have taken off
+        self.cells, self.seed_material = [*cells], seed_material
+        self.deadline = time.monotonic() + self.limits.submission_wall_seconds
+        self.n_starts, self.verdict = 0, None
+        self.fork, self.channel, self.last_host_pid = None, None, None
+        self._outcomes = [None] * len(self.cells)
+        self._skipped = set()
+        self.names = frozenset()
+
+    @property
+    def outcomes(self) -> tuple[CellOutcome, ...]:
+        not_run = CellOutcome(error=CellError("NotRun", "The cells before it took all starts."))
+        return tuple(outcome or not_run for outcome in self._outcomes)
+
+    def start(self):
+        """Run the notebook; each start skips the cells that did not come back in an earlier one."""
+        while self.fork is None and self.verdict is None:
+            if self.n_starts > self.limits.n_restarts:
+                self.verdict = "the notebook never came to its end"
+            elif time.monotonic() > self.deadline:
+                self.verdict = "its time is over"
+            else:
+                self.n_starts += 1
+                self._run_cells()
+
+    def _run_cells(self):
+        index = next((i for i in range(len(self.cells)) if i not in self._skipped), None)
+        try:
+            allowance = self._open()
+            self._send_notebook(allowance)
+            while True:
+                message = self.channel.receive(allowance)
+                if "names" in message:
+                    self.names = frozenset(reported.names(message["names"]))
+                    return
+                if index is None or message.get("cell") != index:
+                    raise ProtocolError("It answered for another cell.")
+                if self._outcomes[index] is None:
+                    self._outcomes[index] = self._kept(reported.outcome(message, self.room))
+                later = (i for i in range(index + 1, len(self.cells)) if i not in self._skipped)
+                index = next(later, None)
+        except TimeUp as error:
+            self._lose(index, CellError("TimeLimit", f"The notebook took {error}."))
+        except EOFError:
+            self._lose(index, CellError("Crash", f"The process {self._stop()}."))
+        except ProtocolError as error:
+            self._condemn(error)
+
+    def _open(self):
+        self.fork = self.zygote.spawn()
+        self.last_host_pid = self.fork.host_pid
+        self.channel = Channel(self.fork.channel)
+        self._greet()
+        return Allowance(
+            self.fork, self.limits.notebook_cpu_seconds, self.limits.notebook_wall_seconds
+        )
+
+    def _greet(self):
+        """Nothing of the submission goes to a fork that has not said it is confined."""
+        try:
+            patience = Allowance(self.fork, _READY_SECONDS, _READY_SECONDS)
+            message = self.channel.receive(patience)
+        except (TimeUp, EOFError, ProtocolError) as error:
+            message = {"refused": [type(error).__name__, "it did not get ready"]}
+        if "ready" not in message:
+            self.end()
+            refusal = ": ".join(map(str, message.get("refused", ["no reason given"])))
+            raise SandboxUnavailable(f"{self.zygote.isolation}: a fork was not confined. {refusal}")
+
+    def _send_notebook(self, allowance):
+        try:
+            self.channel.send(self._order(), allowance)
+        except ValueError as error:
+            raise ProtocolError(f"The notebook is too large: {error}.") from None
+
+    def _order(self):
+        """What the notebook gets. Of the seed a hash, for the tests may draw from the same key."""
+        kept = [None if i in self._skipped else cell for i, cell in enumerate(self.cells)]
+        return {
+            "cells": kept,
+            "seed_material": values.encode(hashlib.sha256(self.seed_material).digest()),
+            "output_bytes": self.limits.output_bytes,
+            "plot_bytes": self.limits.plot_bytes,
+        }
+
+    def _lose(self, index, error):
+        """Cell `index` did not come back: record it and leave it out of the next start."""
+        self._stop()
+        if index is not None and self._outcomes[index] is None:
+            self._outcomes[index] = CellOutcome(error=error)
+            self._skipped.add(index)
+
+    def _kept(self, outcome):
+        """The outcome of a cell; what it holds is no longer free for the cells to come."""
+        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
+        self.room = replace(
+            self.room,
+            output_bytes=max(1, self.room.output_bytes - text),
+            plot_bytes=max(1, self.room.plot_bytes - plots),
+        )
+        return outcome
+
+    def _condemn(self, error):
+        """The process sent what nobody asked for: no more starts."""
+        self._stop()
+        self.verdict = f"it broke the protocol ({error})"
+
+    def call(self, name: str, args: tuple, kwargs: dict, wants_args: bool) -> list:
+        """[result] or [result, arguments afterwards]; fails as `proxy.StudentFunction` says."""
+        order = {
+            "id": secrets.token_hex(8),
+            "name": name,
+            "args": values.encode(args),
+            "kwargs": values.encode(kwargs),
+            "wants_args": wants_args,
+        }
+        self.start()
+        if self.verdict:
+            raise StudentGone(f"The notebook cannot be called: {self.verdict}.")
+        try:
+            return _returned(order, self._exchange(order))
+        except TimeUp as error:
+            self._stop()
+            raise CallTimeout(f"`{name}` took {error}.") from None
+        except EOFError:
+            raise StudentGone(f"`{name}` ended the process: it {self._stop()}.") from None
+        except ProtocolError as error:
+            self._condemn(error)
+            raise StudentGone(f"The notebook cannot be called: {self.verdict}.") from None
+
+    def _exchange(self, order):
+        if self.channel.has_unread():
+            raise self._unasked()
+        wall_left = max(0.0, self.deadline - time.monotonic())
+        wall_seconds = min(self.limits.call_wall_seconds, wall_left)
+        allowance = Allowance(self.fork, self.limits.call_cpu_seconds, wall_seconds)
+        self.channel.send(order, allowance)
+        reply = self.channel.receive(allowance)
+        if reply.get("id") != order["id"]:
+            raise ProtocolError("It answered another call.")
+        return reply
+
+    def _unasked(self):
+        """EOFError if the process has ended between calls, else ProtocolError."""
+        self.channel.receive(lambda: 0.0)
+        return ProtocolError("It spoke before it was asked.")
+
+    def _stop(self):
+        """End the fork, and say how it ended."""
+        if self.fork is None:
+            return "had ended before"
+        fork, self.fork, self.channel = self.fork, None, None
+        return _manner(self.zygote.end(fork))
+
+    def end(self):
+        """End what is left of the submission."""
+        self._stop()
+
+
+def _returned(order, reply):
+    name = order["name"]
+    if "unsendable" in reply:
+        raise BadValue(f"`{name}` returned no data: {reported.described(reply['unsendable'])[1]}.")
+    if "result" not in reply:
+        raise StudentError(*reported.described(reply.get("raised")))
+    returned = values.decode(reply["result"])
+    if type(returned) is not list or len(returned) != 1 + order["wants_args"]:
+        raise ProtocolError("A result is a list of the value, and the arguments if asked for.")
+    return returned
+
+
+def _manner(status):
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        named = {known.value: known.name for known in signal.Signals}  # some have no name
+        killed = number == signal.SIGKILL
+        return "was killed" if killed else f"got {named.get(number, f'signal {number}')}"
+    return f"ended itself with status {os.waitstatus_to_exitcode(status)}"

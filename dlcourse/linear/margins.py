@@ -1,0 +1,38 @@
+"""How far two groups of rows can be told apart."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import nnls
+
+from dlcourse import _checks
+
+Array = np.ndarray
+
+
+def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array, " p"]:
+    r"""The shortest w whose margins are all 1 or more: a support vector machine without intercept.
+
+    .. math:: \hat w = \arg\min_w \lVert w \rVert \quad \text{such that} \quad
+              (2 y_i - 1) \, x_i^\top w \ge 1 \text{ for all } i
+
+    Lawson and Hanson (1995, chapter 23) turn it into least squares with nonnegative coefficients.
+    Raises `ValueError` if no w separates the classes. Book: eq. `eq-logistic-widest-margin`.
+
+    >>> widest_margin(np.array([[2.0, 1.0], [-2.0, 5.0]]), np.array([1.0, 0.0])).round(6) + 0.0
+    array([0.5, 0. ])
+    """
+    X, y = _checks.regression_data(X, y)
+    _checks.zeros_and_ones(y)
+    A = (2 * y - 1)[:, None] * X
+    E = np.vstack([A.T, np.ones(len(A))])
+    target = np.zeros(len(E))
+    target[-1] = 1.0
+    weights, distance = nnls(E, target)
+    residual = target - E @ weights
+    if distance < 1e-8:
+        raise ValueError(
+            "`X` and `y` must be completely separable: no direction has all margins above zero. "
+            "`dlcourse.linear.logistic.by_newton(X, y)` finds the estimate, or says why there is "
+            "none."
+        )
+    return -residual[:-1] / residual[-1]

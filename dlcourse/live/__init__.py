@@ -1,1 +1,0 @@
-"""Figures computed in the reader's browser, equal to the package's numbers."""

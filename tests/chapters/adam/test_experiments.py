@@ -1,0 +1,310 @@
+"""The experiments of the chapter on Adam: parts, lengths, tuning, data, penalties, cycles."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+from dlcourse.chapters.adam import ablation, counterexample, lengths, on_data, tuning, weight_decay
+from dlcourse.chapters.adam.parts import LATEST, Assembled, Average, variants
+from dlcourse.losses import LogisticLoss, SquaredError
+from dlcourse.optim import SGD, Adam, AMSGrad, minimize
+from tests.library.optim.paths import noisy_bowl, path
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return ablation.ablate(seed=3, n_seeds=4)
+
+
+@pytest.fixture(scope="module")
+def tumors():
+    X, y = load_breast_cancer(return_X_y=True)
+    return X, y.astype(float)
+
+
+@pytest.fixture(scope="module")
+def comparison(tumors):
+    return on_data.losses_by_optimizer(*tumors, seed=3, n_seeds=4)
+
+
+# The optimizer in parts
+
+
+def test_without_averages_it_is_gradient_descent(rng):
+    gradient, x0 = noisy_bowl(rng, (4,)), rng.normal(size=4)
+    ours = path(Assembled(0.05, mean=LATEST), x0, gradient)
+    np.testing.assert_allclose(ours, path(SGD(0.05), x0, gradient), rtol=0, atol=1e-14)
+
+
+def test_every_variant_is_what_its_name_says(rng):
+    gradient, x0 = noisy_bowl(rng, (4,)), rng.normal(size=4)
+    made = {name: make(0.02) for name, make in variants(n_steps=200).items()}
+    paths = {name: path(optimizer, x0, gradient) for name, optimizer in made.items()}
+    expected = {"gradient": SGD(0.02), "scaled": Adam(0.02, beta1=0.0), "Adam": Adam(0.02)}
+    for name, optimizer in expected.items():
+        np.testing.assert_allclose(paths[name], path(optimizer, x0, gradient), rtol=0, atol=1e-12)
+    first = {name: np.abs(points[1] - x0) for name, points in paths.items()}
+    np.testing.assert_allclose(first["scaled, uncorrected"], 0.02 / np.sqrt(0.001), rtol=1e-5)
+    np.testing.assert_allclose(first["Adam, uncorrected"], 0.02 * 0.1 / np.sqrt(0.001), rtol=1e-5)
+    falling = np.abs(np.diff(paths["Adam, falling step"], axis=0))
+    assert falling[-1].max() < 1e-3 * falling[0].max()
+
+
+def test_each_run_has_its_own_step_size(rng):
+    gradient, x0 = noisy_bowl(rng, (3,)), rng.normal(size=(2, 3))
+    rates = np.array([0.01, 0.3])
+    adam = partial(Assembled, mean=Average(0.9), mean_square=Average(0.999))
+    together = path(adam(rates), x0, gradient)
+    for i, rate in enumerate(rates):
+        np.testing.assert_allclose(together[:, i], path(adam(rate), x0[i], gradient), rtol=1e-13)
+
+
+def test_averaging_leaves_what_noise_adds_up_to_as_it_is(rng):
+    signs = rng.choice([-1.0, 1.0], size=(1_500, 1_000))
+    spreads = []
+    for beta1 in (0.0, 0.9):
+        points = path(Adam(1.0, beta1, epsilon=0.0), np.zeros(1_000), lambda k, x: signs[k], 1_500)
+        spreads.append([points[-1].std(), np.diff(points[-100:], axis=0).std()])
+    (far, step), (averaged_far, averaged_step) = spreads
+    assert averaged_far == pytest.approx(far, rel=0.05)
+    assert averaged_step == pytest.approx(step * np.sqrt(1 / 19), rel=0.05)
+
+
+# Lengths of steps
+
+
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.8, 0.99)])
+def test_the_cases_of_the_table_are_as_computed(beta1, beta2, rng):
+    cases = lengths.cases(rng, beta1=beta1, beta2=beta2)
+    for name, length in cases.run.items():
+        assert length == pytest.approx(cases.computed[name], rel=0.15 if "noise" in name else 1e-6)
+    assert list(cases.run)[-1] == f"growing by {100 * (beta2 / beta1 - 1):.2g} % a step"
+    assert repr(cases).splitlines()[0].split() == "gradients step / α by formula".split()
+
+
+def test_the_table_of_epsilons():
+    rows = repr(lengths.epsilon_table([1e-6, 1e-8], epsilon=1e-8)).splitlines()
+    assert rows[1].split() == ["1e-06", "0.99", "0.01", "99"]
+    assert rows[2].split()[:3] == ["1e-08", "0.5", "0.0001"]
+
+
+# Tuning
+
+
+def test_each_epoch_visits_every_row_once(rng):
+    budget = tuning.Budget(n_epochs=3, batch_size=4)
+    batches = list(budget.batches(10, rng))
+    assert len(batches) == budget.n_steps(10) == 9
+    epochs = [np.concatenate(batches[i : i + 3]) for i in (0, 3, 6)]
+    for rows in epochs:
+        np.testing.assert_array_equal(np.sort(rows), np.arange(10))
+    assert (epochs[0] != epochs[1]).any()
+
+
+def test_mini_batch_gradients_average_to_the_gradient_of_the_whole(rng):
+    loss, x = SquaredError(rng.normal(size=(12, 3)), rng.normal(size=12)), rng.normal(size=3)
+    batches = tuning.Budget(1, 4).batches(12, rng)
+    mean = np.mean([tuning.on_rows(loss, rows)(x)[1] for rows in batches], axis=0)
+    np.testing.assert_allclose(mean, loss(x)[1], rtol=1e-12)
+
+
+def test_training_on_full_batches_is_minimizing(rng):
+    loss = SquaredError(rng.normal(size=(20, 3)), rng.normal(size=20))
+    values, x = tuning.train(loss, np.zeros(3), Adam(0.1), tuning.Budget(30, 20), rng)
+    run = minimize(loss, np.zeros(3), Adam(0.1), max_steps=30)
+    np.testing.assert_allclose(values, run.values, rtol=1e-10)
+    np.testing.assert_allclose(x, run.x, rtol=1e-8)
+
+
+def test_a_step_size_that_is_too_large_has_an_infinite_loss_and_is_not_chosen(rng):
+    X = rng.normal(size=(40, 2))
+    losses = [SquaredError(X, X @ np.array([1.0, -1.0])) for _ in range(4)]
+    rates = np.array([1e-4, 0.1, 1e4])
+    result = tuning.sweep(losses, SGD, rates, tuning.Budget(60, 10), seed=0)
+    assert np.isinf(result.values[:, -1, 2]).all()
+    assert result.rate == 0.1
+    assert result.is_interior
+    assert not replace(result, rates=rates[1:], values=result.values[..., 1:]).is_interior
+
+
+def test_the_seeds_that_choose_are_not_the_ones_that_are_shown():
+    values = np.ones((4, 2, 3))
+    values[:2, -1, 0] = 0.1  # best for those that choose
+    values[2:, -1, 2] = 0.1  # best for the others
+    values[2:, -1, 0] = [5.0, 6.0]
+    result = tuning.Sweep(np.array([0.1, 0.2, 0.3]), values, np.zeros((4, 3, 1)))
+    assert result.rate == 0.1
+    assert result.ends.tolist() == [5.0, 6.0]
+
+
+# What each part buys
+
+
+def test_the_data_are_worth_the_same_in_every_unit(rng):
+    units = np.array([0.1, 1.0, 10.0])
+    data = ablation.mixed_units(50_000, units, rng)
+    np.testing.assert_allclose(data.X.std(axis=0), units, rtol=0.02)
+    np.testing.assert_allclose(np.abs(data.beta) * units, 1.0)
+    assert (data.y - data.X @ data.beta).std() == pytest.approx(1, rel=0.02)
+
+
+def test_the_estimation_error_is_the_excess_risk_of_least_squares(rng):
+    units = np.array([0.1, 10.0])
+    sample = ablation.Sample(ablation.mixed_units(200, units, rng), units)
+    X = rng.normal(size=(400_000, 2)) * units
+    excess = ((X @ (sample.minimizer - sample.data.beta)) ** 2).mean() / 2
+    assert sample.estimation == pytest.approx(excess, rel=0.02)
+    np.testing.assert_allclose(sample.loss(sample.minimizer)[1], 0, atol=1e-10)
+
+
+def test_the_estimation_errors_have_the_size_that_theory_gives(parts):
+    assert 0.3 < np.mean(parts.estimation) / (8 / (2 * 1_000)) < 3  # p sigma^2 / (2 n)
+
+
+def test_no_gap_is_negative(parts):
+    for name in parts.sweeps:
+        assert parts.gaps(name).min() > -1e-12
+    assert all((gaps[:, 0] == 0).all() and gaps.min() > -1e-12 for gaps in parts.warm.values())
+
+
+def test_the_scale_buys_the_most_and_the_corrections_the_start(parts):
+    end = {name: parts.gaps(name)[:, -1] for name in parts.sweeps}
+    assert tuning.apart(end["Adam"], end["gradient"])
+    assert tuning.apart(end["Adam, falling step"], end["Adam"])
+    assert np.median(end["Adam, falling step"]) < np.median(parts.estimation)
+    first = {name: np.median(gaps[:, 1]) for name, gaps in parts.warm.items()}
+    # a first step 1 / sqrt(0.001) times as long, on a quadratic: its square
+    assert first["scaled, uncorrected"] / first["scaled"] == pytest.approx(1 / 0.001, rel=0.01)
+    assert first["Adam, uncorrected"] / first["Adam"] == pytest.approx(0.1**2 / 0.001, rel=0.01)
+    assert repr(parts).splitlines()[1].endswith("-")  # no warm start for the plain gradient
+
+
+# On data
+
+
+def test_features_are_standardized_by_the_training_data_alone(rng):
+    train, other = 5 + 3 * rng.normal(size=(40, 2)), 100 + rng.normal(size=(10, 2))
+    Z, Z_other = on_data.standardized(train, other)
+    np.testing.assert_allclose(Z[:, 1:].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(Z[:, 1:].std(axis=0), 1)
+    np.testing.assert_allclose(Z_other[:, 1:] * train.std(axis=0) + train.mean(axis=0), other)
+    assert (Z[:, 0] == 1).all()
+    assert (on_data.recorded(train, other)[1][:, 1:] == other).all()
+
+
+def test_both_versions_are_one_family_of_models(tumors, rng):
+    X, y = tumors
+    raw, standard = (prepare(X, X)[0] for prepare in on_data.UNITS.values())
+    beta = rng.normal(size=31)
+    slopes = beta[1:] / X.std(axis=0)
+    same = np.concatenate([[beta[0] - slopes @ X.mean(axis=0)], slopes])
+    assert LogisticLoss(raw, y)(same)[0] == pytest.approx(LogisticLoss(standard, y)(beta)[0])
+
+
+def test_units_matter_more_than_optimizers(comparison):
+    raw, standard = on_data.UNITS
+    ends = {key: sweep.ends for key, sweep in comparison.sweeps.items()}
+    assert all(sweep.is_interior for sweep in comparison.sweeps.values())
+    assert tuning.apart(ends[raw, "Adam"], ends[raw, "SGD"])
+    for name in on_data.OPTIMIZERS:
+        assert tuning.apart(ends[standard, name], ends[raw, name])
+    assert comparison.growth("Adam") < comparison.growth("SGD") / 100
+
+
+def test_held_out_losses_are_those_of_the_chosen_points(tumors, comparison):
+    X, y = tumors
+    key = ("standardized", "Adam")
+    sweep = comparison.sweeps[key]
+    order = np.random.default_rng([3, 3]).permutation(len(y))  # of the last seed
+    cut = int(0.7 * len(y))
+    _, Z = on_data.standardized(X[order[:cut]], X[order[cut:]])
+    loss = LogisticLoss(Z, y[order[cut:]])(sweep.x[3, sweep.chosen])[0]
+    assert comparison.test_losses(key)[-1] == pytest.approx(loss)
+    assert comparison.n_good(key) >= 1
+    assert len(repr(comparison).splitlines()) == 7
+
+
+def test_scikit_learn_goes_below_the_best_that_adam_does_as_recorded(tumors, comparison):
+    X, y = tumors
+    order = np.random.default_rng([3, 3]).permutation(len(y))[: int(0.7 * len(y))]
+    Z, _ = on_data.standardized(X[order], X[order])
+    best = LogisticRegression(C=1e3, fit_intercept=False, tol=1e-8, max_iter=10_000)
+    best = best.fit(Z, y[order])
+    theirs = LogisticLoss(Z, y[order])(best.coef_[0])[0]
+    assert comparison.sweeps["as recorded", "Adam"].ends[-1] > 2 * theirs
+
+
+# A penalty inside and beside
+
+
+def test_mirrored_runs_make_adamw_exact(rng):
+    result = weight_decay.shrinkage(np.array([0.5, 4.0]), 0.3, rng, n_steps=300)
+    expected = np.broadcast_to(result.beside_computed[:, None], result.beside.shape)
+    np.testing.assert_allclose(result.beside, expected, rtol=1e-10)
+    assert result.inside[-1, 1] > 2 * result.inside[-1, 0]
+    assert len(repr(result).splitlines()) == 3
+
+
+# Cycles
+
+
+def test_a_settled_average_is_the_average_of_a_long_run(rng):
+    values, m = rng.normal(size=7), 0.0
+    for _ in range(100):
+        for value in values:
+            m = 0.9 * m + 0.1 * value
+    assert counterexample.settled(values, 0.9)[-1] == pytest.approx(m)
+    assert counterexample.settled(values, 0.9).mean() == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize("make", [Adam, AMSGrad])
+def test_settled_moves_are_those_of_the_optimizer(make):
+    cycle = counterexample.rare_spike(11)
+    optimizer = make(1.0, beta1=0.9, beta2=0.95, epsilon=0.0)
+    slopes = np.tile(cycle, 100)
+    points = path(optimizer, np.zeros(1), lambda k, x: slopes[k : k + 1], n_steps=len(slopes))
+    moves = counterexample.moves(cycle, 0.9, 0.95, keeps_largest=make is AMSGrad)
+    np.testing.assert_allclose(np.diff(points[-12:, 0]), moves, rtol=1e-9)
+
+
+def test_paths_stay_within_the_walls_and_step_sizes_fall():
+    points = counterexample.follow(SGD(counterexample.RootDecay(0.5)), np.array([1.0, -1.0]), 50)
+    steps = np.abs(np.diff(points))
+    np.testing.assert_allclose(steps, 0.5 / np.sqrt(np.arange(1, 101)), rtol=1e-12)
+    assert np.abs(counterexample.follow(SGD(7.0), np.array([1.0]), 3)).max() == 1
+
+
+def test_on_the_rare_spike_adam_goes_up_and_amsgrad_down():
+    example = counterexample.run(counterexample.rare_spike(), n_cycles=150)
+    assert example.points["Adam"][-1] > 0.9 > -0.9 > example.points["AMSGrad"][-1]
+    adam, amsgrad = repr(example).splitlines()[1:]
+    assert adam.split()[-1] == "+1.901"
+    assert amsgrad.split()[-1] == "-0.079"
+
+
+@pytest.mark.parametrize(("length", "beta2", "sign"), [(101, 0.999, 1), (101, 0.9999, -1)])
+def test_a_longer_memory_repairs_the_cycle(length, beta2, sign):
+    assert (
+        np.sign(counterexample.moves(counterexample.rare_spike(length), 0.9, beta2).sum()) == sign
+    )
+
+
+# Does a planted bug make the tests fail?
+
+
+def test_a_bias_correction_that_counts_from_zero_would_be_seen(rng):
+    class CountsFromZero(Average):
+        def take(self, m, new, k):
+            return super().take(m, new, max(k - 1, 1))
+
+    gradients = rng.normal(size=(5, 1))
+    for average, is_right in ((Average(0.9), True), (CountsFromZero(0.9), False)):
+        m = np.zeros(1)
+        for k, gradient in enumerate(gradients, start=1):
+            m, corrected = average.take(m, gradient, k)
+        expected = np.average(gradients, axis=0, weights=0.9 ** np.arange(4, -1, -1))
+        assert np.allclose(corrected, expected) == is_right

@@ -1,0 +1,53 @@
+"""The bare methods, step by step, and the record of their race."""
+
+import numpy as np
+import pytest
+
+from dlcourse.chapters.logistic_regression.race import descent_against_newton, newton_path
+from dlcourse.linear import logistic
+from dlcourse.linear.logit_inference import logit_data
+from dlcourse.losses import LogisticLoss
+
+
+@pytest.fixture
+def data(rng):
+    return logit_data(300, np.array([-0.5, 1.0, -1.0]), rng, correlation=0.5)
+
+
+def test_both_methods_arrive_at_the_estimate_of_the_solver(data):
+    result = descent_against_newton(data.X, data.y, n_steps=400)
+    best = logistic.by_newton(data.X, data.y, renewal=0.0).coefficients
+    assert result.size == pytest.approx(np.linalg.norm(best))
+    assert result.newton[0] == result.descent[0] == pytest.approx(result.size)
+    assert result.newton[-1] < 1e-13
+    assert result.descent[-1] < 1e-8
+    assert (np.diff(result.descent[:60]) < 0).all()  # later ones are rounding
+
+
+def test_digits_double_with_each_newton_step(data):
+    result = descent_against_newton(data.X, data.y, n_steps=1)
+    digits = result.digits(result.newton)
+    assert digits[0] == 0
+    for old, new in zip(digits[2:4], digits[3:5], strict=True):
+        assert new > 1.7 * old
+
+
+def test_the_factor_of_descent_is_the_one_seen(data):
+    result = descent_against_newton(data.X, data.y, n_steps=100)
+    assert result.descent[100] > 1e-10
+    seen = result.descent[100] / result.descent[99]
+    assert seen == pytest.approx(result.descent_factor, rel=1e-3)
+
+
+def test_the_race_prints_no_digits_of_rounding(data):
+    table = descent_against_newton(data.X, data.y, n_steps=100).table()
+    assert table.columns["steps"] == ["1", "2", "3", "4", "5", "6", "10", "100"]
+    assert table.columns["Newton, correct digits"][-1] == "all"
+    assert "all" not in table.columns["gradient descent"]
+
+
+def test_full_newton_steps_run_away_from_the_wrong_side(data):
+    loss = LogisticLoss(data.X, data.y)
+    path = newton_path(loss, lambda b: logistic.hessian(data.X, b), -3 * data.beta, n_steps=2)
+    assert loss(path)[0][-1] > 10 * loss(path)[0][0]
+    assert logistic.by_newton(data.X, data.y).is_converged  # which shortens its steps

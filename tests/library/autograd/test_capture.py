@@ -1,0 +1,246 @@
+"""Capture and replay: bitwise equal to eager, nothing allocated, clear errors."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from dlcourse import autograd as ag
+from dlcourse.autograd.tensor import parameter
+from tests.library.autograd.test_operations import BINARY, MATRICES, POSITIVE, UNARY, weighted
+
+
+def gradients(f):
+    """A function of arrays: value and gradients of `f`, with every step of it launched."""
+
+    def value_and_gradients(*arrays):
+        tensors = [ag.Tensor(x) for x in arrays]
+        value = f(*tensors)
+        value.backward()
+        return value.data, *(x.grad for x in tensors)
+
+    return value_and_gradients
+
+
+def assert_replays_exactly(f, *draws):
+    """Capture at the first draw, replay at the others, compare each with an eager run."""
+    captured = ag.Captured(f)
+    for arrays in draws:
+        for ours, theirs in zip(captured(*arrays), f(*arrays), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", {**UNARY, **POSITIVE})
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_operation_replays_to_the_bit(name, dtype, rng):
+    f, _ = {**UNARY, **POSITIVE}[name]
+    draws = rng.uniform(0.1, 2, size=(3, 1, 4, 3)).astype(dtype)
+    if name not in POSITIVE:
+        draws -= 1
+    assert_replays_exactly(gradients(lambda x: (f(x) * f(x)).sum()), *draws)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_every_operation_of_two_replays_to_the_bit(name, rng):
+    f, _ = BINARY[name]
+    draws = [(rng.uniform(0.5, 2, (4, 3)), rng.uniform(0.5, 2, (3,))) for _ in range(3)]
+    assert_replays_exactly(gradients(weighted(f)), *draws)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_every_matrix_product_replays_to_the_bit(name, rng):
+    draws = [[rng.normal(size=shape) for shape in MATRICES[name]] for _ in range(3)]
+    assert_replays_exactly(gradients(weighted(ag.matmul)), *draws)
+
+
+def test_losses_and_standardization_replay_to_the_bit(rng):
+    def loss(x, y, labels):
+        x = ag.Tensor(x)
+        z, _ = ag.standardize(x, 0)
+        value = (
+            ag.mean_squared_error(z.T, y.T)  # transposed: no view of it is flat
+            + ag.binary_cross_entropy(x, y)
+            + ag.softmax_cross_entropy(z, labels)
+        )
+        value.backward()
+        return value.data, x.grad
+
+    draws = [
+        (rng.normal(size=(6, 3)), rng.uniform(size=(6, 3)), rng.integers(3, size=6))
+        for _ in range(3)
+    ]
+    assert_replays_exactly(loss, *draws)
+
+
+def test_a_replay_draws_new_random_numbers(rng):
+    captured = ag.Captured(lambda x: ag.dropout(x, 0.5, rng).data)
+    x = np.ones((8, 8))
+    first = captured(x).copy()
+    assert not np.array_equal(first, captured(x))
+
+
+def test_a_capture_never_writes_into_the_arrays_it_is_given():
+    captured, first = ag.Captured(lambda x: ag.exp(x).data), np.zeros(3)
+    captured(first)
+    captured(np.ones(3))
+    np.testing.assert_array_equal(first, np.zeros(3))
+
+
+def deep_step():
+    """A step of gradient descent on a network in place, and its parameters."""
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in ((20, 64), (64, 64), (64, 3))]
+    offsets = [np.zeros(W.shape[1], np.float32) for W in weights]
+    parameters = [parameter(a, np.empty_like(a)) for a in (*weights, *offsets)]
+
+    def step(X, labels):
+        x = X
+        for W, b in zip(parameters[:2], parameters[3:5], strict=True):
+            x = ag.affine_relu(x, W, b)
+        loss = ag.softmax_cross_entropy(ag.affine(x, parameters[2], parameters[5]), labels)
+        loss.backward()
+        for p in parameters:
+            change = ag.launch(np.multiply, p.grad, np.float32(0.1))
+            ag.launch(np.subtract, p.data, change, out=p.data)
+        return loss.data
+
+    return step, parameters
+
+
+def batches(n=6):
+    rng = np.random.default_rng(2)
+    for _ in range(n):
+        yield rng.normal(size=(256, 20)).astype(np.float32), rng.integers(3, size=256)
+
+
+def test_a_training_run_replays_to_the_bit():
+    (step, ours), (eager, theirs) = deep_step(), deep_step()
+    captured = ag.Captured(step)
+    for batch in batches():
+        np.testing.assert_array_equal(captured(*batch), eager(*batch))
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_a_replay_allocates_nothing():
+    captured = ag.Captured(deep_step()[0])
+    data = list(batches())
+    for batch in data[:2]:
+        captured(*batch)
+    tracemalloc.start()
+    captured.capture.replay()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    for batch in data[2:]:
+        captured(*batch)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 64 * 1024  # one hidden layer alone holds 64 KiB
+
+
+# Errors
+
+
+def test_changed_shapes_and_types_are_refused_with_the_cure():
+    captured = ag.Captured(lambda x: ag.exp(x).data)
+    captured(np.ones(3))
+    for wrong in (np.ones(4), np.ones((3, 1)), np.ones(3, np.float32)):
+        with pytest.raises(ValueError, match=r"recorded for inputs float64 \(3,\).*another"):
+            captured(wrong)
+    with pytest.raises(ValueError, match="got none"):
+        captured()
+
+
+def test_a_branch_on_data_is_refused_with_the_cure():
+    def branching(x):
+        y = ag.exp(x)
+        return y if (y.sum() > 1) else -y
+
+    assert branching(np.zeros(2)).data[0] == 1  # eager code may branch
+    for f in (
+        branching,
+        lambda x: float(ag.sum(x)),
+        lambda x: ag.exp(x)[x > 0],
+        lambda x: ag.exp(x)[(ag.Tensor(x) > 0).data],
+    ):
+        with pytest.raises(ValueError, match="must not branch.*where"):
+            ag.Captured(f)(np.zeros(2))
+    assert branching(np.zeros(2)).data[0] == 1  # the failed capture is closed again
+
+
+READS = {
+    "a comparison": lambda x: x > 1,
+    "a number": lambda x: x[0],
+    "a loop": list,
+    "a copy by index": lambda x: x[[0, 1]],
+    "a copy by mask": lambda x: x[np.array([True, False, True])],
+    "a copy": lambda x: x.copy(),
+    "a method": lambda x: x.sum(),
+    "a ufunc": np.isnan,
+    "a function": np.linalg.norm,
+    "a product": lambda x: np.dot(x, x),
+    "one item": lambda x: x[:1].item(),
+    "a float": lambda x: float(x[:1].reshape(())),
+    "a truth": lambda x: bool(x[:1]),
+    "the place of the largest": lambda x: x.argmax(),
+    "a list": lambda x: x.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_looking_at_captured_numbers_is_refused_until_the_capture_is_closed(name):
+    read, first = READS[name], np.array([1.0, 2.0, 3.0])
+    for f in (lambda x: read(x), lambda x: read(ag.exp(x).data)):
+        with pytest.raises(ValueError, match="nor compute past the engine.*after the capture"):
+            ag.Captured(f)(first)
+    result = ag.Captured(lambda x: (ag.Tensor(x) * 1.0).data)(first)
+    np.testing.assert_array_equal(read(result), read(first))
+    assert not isinstance(read(result), ag.capture.Recorded)
+
+
+def test_the_guard_shows_numbers_and_gives_views():
+    def f(x):
+        y = ag.exp(x)
+        assert repr(y.data) == "array([1., 1.])"
+        assert str(y.data) == "[1. 1.]"
+        assert repr(y) == "Tensor([1., 1.], constant)"
+        assert np.asarray(y.data).sum() == 2  # the way past the guard, once
+        return y.data[1:]
+
+    captured = ag.Captured(f)
+    captured(np.zeros(2))
+    np.testing.assert_allclose(captured(np.log([2.0, 3.0])), [3.0])
+
+
+def test_writing_into_a_captured_array_is_refused_until_the_capture_is_closed():
+    def assign(x):
+        x[0] = 1.0
+
+    def add(x):
+        x += 1.0
+
+    for write, cure in ((assign, "cannot be written into.*`launch"), (add, "past the engine")):
+        with pytest.raises(ValueError, match=cure):
+            ag.Captured(lambda x, write=write: write(ag.exp(x).data))(np.zeros(2))
+    result = ag.Captured(lambda x: ag.exp(x).data)(np.zeros(2))
+    result[0] = 5.0
+    result += 1.0
+    np.testing.assert_array_equal(result, [6.0, 2.0])
+
+
+def test_an_entry_picked_by_its_number_is_replayed():
+    captured = ag.Captured(lambda x: (ag.Tensor(x)[0] + ag.exp(x)[1, ...]).data)
+    captured(np.array([1.0, 0.0]))
+    assert captured(np.array([2.0, np.log(3.0)])) == pytest.approx(5.0)
+
+
+def test_captures_do_not_nest():
+    inner = ag.Captured(lambda x: ag.exp(x).data)
+    with pytest.raises(ValueError, match="do not nest"):
+        ag.Captured(lambda x: inner(x))(np.ones(2))
+
+
+def test_a_capture_says_how_long_it_is():
+    with ag.Capture() as capture:
+        ag.exp(np.ones(2)) + 1.0
+    assert repr(capture) == "Capture of 2 calls"

@@ -1,0 +1,38 @@
+"""A zygote that leaves out steps of its confinement: `python -m ... WEAKNESS DESCRIPTOR`."""
+
+import os
+import sys
+
+from dlcourse.grading.sandbox.inside import confine, zygote
+
+EVERY_STEP = (
+    "fresh_files become_nobody give_up_rights limit_resources limit_threads filter_system_calls"
+).split()
+LEFT_OUT = {
+    "open": EVERY_STEP,
+    "shared files": ["fresh_files"],
+    "no filter": ["filter_system_calls"],
+    "no limits": ["limit_resources"],
+}
+
+
+def weaken(weakness):
+    """Leave steps out, or with "failing STEP" make one fail as a kernel might."""
+    how, _, name = weakness.partition(" ")
+    if how == "failing":
+
+        def fail(*arguments):
+            raise OSError(f"no {name}")
+
+        setattr(confine, name, fail)
+        return
+    for step in LEFT_OUT[weakness]:
+        assert hasattr(confine, step)
+        setattr(confine, step, lambda *arguments: None)
+    if weakness == "shared files":
+        os.chmod(confine.WRITABLE, 0o1777)
+
+
+if __name__ == "__main__":
+    weaken(sys.argv[1])
+    zygote.main(int(sys.argv[2]), with_torch=False)

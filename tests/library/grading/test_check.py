@@ -1,0 +1,206 @@
+"""`check("q1")`: what passes, what failed and why, with the right hint and never an answer."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from dlcourse.grading import release
+from dlcourse.grading.check import Feedback
+from dlcourse.grading.expectations import Mismatch, expect, same, shown
+from dlcourse.grading.recording import InProcess, NotDefined, Recorder, attempt, replay
+from tests.library.grading.samples import NAMES, homework
+
+QUESTIONS = [(name, question) for name in NAMES for question in homework(name).questions]
+MISTAKES = [(name, q, mistake) for name, q in QUESTIONS for mistake in q.mistakes]
+
+
+def opened(name, *sources):
+    """The namespace of a released notebook after its setup and these cells, and its `check`."""
+    namespace = {}
+    wanted = homework(name)
+    for source in (release.checks_source(wanted), wanted.setup, *sources):
+        exec(source, namespace)
+    return namespace["check"]
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS, ids=lambda v: getattr(v, "id", v))
+def test_the_solution_passes(name, question):
+    feedback = opened(name, question.solution)(question.id)
+    assert feedback.is_passed
+    assert "visible tests pass" in repr(feedback)
+    assert "FAIL" not in repr(feedback)
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "mistake"), MISTAKES, ids=lambda v: getattr(v, "name", getattr(v, "id", v))
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # some mistakes divide by zero
+def test_a_mistake_gets_its_hint_and_no_answer(name, question, mistake):
+    feedback = opened(name, mistake.source)(question.id)
+    failed = [test for test in feedback.tests if not test.is_passed]
+    for test in failed:
+        assert test.lines[-1] == f"hint      {mistake.hint}"
+        assert any(line.startswith(("expected", "your code raised")) for line in test.lines)
+    told = "".join(repr(feedback).split())
+    solution = [line for line in question.solution.splitlines() if line not in question.starter]
+    assert not any("".join(line.split()) in told for line in solution)
+
+
+def test_most_mistakes_are_caught_before_hand_in():
+    caught = 0
+    for name, question, mistake in MISTAKES:
+        with np.errstate(all="ignore"):
+            caught += not opened(name, mistake.source)(question.id).is_passed
+    assert 0.9 * len(MISTAKES) < caught < len(MISTAKES)  # the rest is what hidden tests are for
+
+
+def test_a_failure_says_what_was_expected_and_what_came():
+    wrong = "def log_likelihood(X, y, beta):\n    return 1.25"
+    text = repr(opened("logistic_regression", wrong)("q1"))
+    assert "q1: 0 of 2 visible tests pass." in text
+    assert "expected  -2.07944" in text
+    assert "got       1.25" in text
+    fallback = homework().question("q1").tests[0].hint
+    assert f"hint      {fallback}" in text
+
+
+def test_an_exception_is_shown_as_one():
+    wrong = "def gradient(X, y, beta):\n    return X @ y"
+    text = repr(opened("logistic_regression", wrong)("q2"))
+    assert "your code raised ValueError: matmul" in text
+
+
+def test_what_is_not_there_is_called_so():
+    starter = homework().question("q1").starter
+    assert repr(opened("logistic_regression", starter)("q1")) == "q1: not answered yet."
+    assert "`log_likelihood` is not defined yet. Run the cell" in repr(
+        opened("logistic_regression")("q1")
+    )
+    with pytest.raises(ValueError, match="must be one of q1, q2, q3, q4, q5, got 'q6'"):
+        opened("logistic_regression")("q6")
+    assert 'check("q1")' in repr(opened("logistic_regression"))
+    assert not Feedback("q1", (), "not answered yet.").is_passed
+
+
+def test_the_checks_survive_what_students_do_to_names():
+    solution = homework().question("q1").solution
+    check = opened("logistic_regression", solution, "expect = test = None\nattempt = 3")
+    assert check("q1").is_passed
+
+
+def test_arguments_go_by_value():
+    def spoil(x):
+        x += 1
+        return x.sum()
+
+    mine = InProcess({"spoil": spoil, "number": 3})
+    x = np.zeros(2)
+    assert mine.spoil(x) == 2
+    assert mine.spoil.with_args(x)[1][0].tolist() == [1, 1]
+    assert x.tolist() == [0, 0]
+    with pytest.raises(NotDefined, match="`number` is not defined yet"):
+        mine.number  # noqa: B018
+
+
+def test_calls_are_kept_and_can_be_replayed():
+    def root(x):
+        return x**0.5 if x >= 0 else [][0]
+
+    def holds(student):
+        student.root(4.0)
+        student.root.with_args(9.0)
+        student.root(-1.0)
+
+    error, calls = attempt(holds, InProcess({"root": root}))
+    assert isinstance(error, IndexError)
+    assert [(call.result, call.error) for call in calls] == [
+        (2.0, None),
+        ((3.0, (9.0,)), None),
+        (None, "IndexError"),
+    ]
+    again = replay(calls, {"root": root})
+    other = replay(calls, {"root": lambda x: x / 2})
+    assert all(mine.is_like(first) for mine, first in zip(again, calls, strict=True))
+    assert [mine.is_like(first) for mine, first in zip(other, calls, strict=True)] == [1, 0, 0]
+    assert Recorder(InProcess({})).calls == []
+
+
+EQUAL = [
+    (1, 1.0),
+    (np.float64(2.0), 2.0),
+    ([1.0, 2.0], np.array([1.0, 2.0])),
+    (True, np.bool_(True)),
+    (1 + 1e-9, 1.0),
+    (np.float32(0.1), np.float32(0.1)),
+]
+DIFFERENT = [
+    (np.array([1.0]), 1.0),
+    (np.ones((2, 1)), np.ones(2)),
+    (np.nan, np.nan),
+    (None, 1.0),
+    ("1.0", 1.0),
+    (1.0, True),
+    (1, True),
+    (1j, 1.0),
+    ([[1.0], [1.0, 2.0]], 1.0),
+    (10**400, 1.0),
+    (1 + 1e-5, 1.0),
+    (np.inf, 1.0),
+    ({}, 1.0),
+]
+
+
+@pytest.mark.parametrize(("got", "expected"), EQUAL)
+def test_right_results_pass(got, expected):
+    expect(got, expected, "it")
+    assert same(got, expected)
+
+
+@pytest.mark.parametrize(("got", "expected"), DIFFERENT)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_wrong_results_do_not(got, expected):
+    with pytest.raises(Mismatch, match="^it: expected"):
+        expect(got, expected, "it")
+
+
+@given(arrays.arrays(float, st.integers(1, 5), elements=st.floats(-1e6, 1e6)), st.integers(0, 4))
+def test_one_changed_entry_is_seen(expected, place):
+    got = expected.copy()
+    expect(got, expected, "it")
+    place %= len(got)
+    got[place] += 1e-3 + 1e-3 * abs(got[place])
+    with pytest.raises(Mismatch):
+        expect(got, expected, "it")
+
+
+def test_values_are_shown_as_a_reader_wants_them():
+    assert shown(-0.0) == "0"
+    assert shown(1 / 3) == "0.333333"
+    assert shown(np.array([1.0, -0.25])) == "[1.0, -0.25]"
+    assert shown(np.zeros((2, 2))) == "[[0.0, 0.0], [0.0, 0.0]], shape (2, 2)"
+    assert shown(np.arange(30.0)).startswith("an array of shape (30,) that begins with [0.0, 1.0")
+    assert shown(None) == "nothing: None"
+    assert shown("a" * 1000) == "str: " + "a" * 300
+    assert "different lengths" in shown([[1], [1, 2]])
+
+
+def test_same_is_for_wrong_answers_too():
+    assert same(np.nan, np.nan)
+    assert same(None, None)
+    assert not same(None, 0.0)
+    assert not same("a", "a")
+    assert not same([[1], [1, 2]], 1.0)
+
+
+def test_checks_need_no_more_than_numpy():
+    script = (
+        "import sys, dlcourse.grading.check;"
+        "print(sorted({'scipy','nbformat','jinja2','IPython','tqdm'} & {*sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,232 @@
+"""`dlcourse homework` as instructors and students use it, from release to marks."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from dlcourse.cli import app
+from dlcourse.grading.marking import folder, runs
+from dlcourse.grading.marking.runs import Setting
+from dlcourse.grading.sandbox.execution import SandboxUnavailable
+from tests.library.grading.samples import (
+    HOMEWORK,
+    all_empty,
+    from_cells,
+    homework,
+    notebook,
+    submission,
+)
+
+ROOT = HOMEWORK.parent
+UNTRUSTED = "--untrusted-marks"  # where a sandbox holds it is used all the same
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def dlcourse(*arguments, code=0):
+    result = CliRunner().invoke(app, ["homework", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def squeezed(text):
+    return " ".join(text.replace("│", " ").split())
+
+
+def handed_in(folder):
+    wanted = homework()
+    folder.mkdir()
+    for name, data in {
+        "anna.ipynb": submission(wanted),
+        "anna (1).ipynb": submission(wanted),
+        "ben.ipynb": submission(wanted, {"q1": "turned sign", "q4": "up the loss"}),
+        "carl.ipynb": submission(wanted, all_empty(wanted)),
+        "dora.ipynb": b"",
+        "emil.ipynb": submission(homework("optimizers")),
+        "fritz.pdf": b"%PDF",
+        "=1+1.ipynb": submission(wanted, {"q2": "divided by n"}),
+        "gina.ipynb": b"{" * 20_000_000,
+        "hugo.ipynb": from_cells("import os\nos._exit(0)"),
+    }.items():
+        (folder / name).write_bytes(data)
+    ben = json.loads((folder / "ben.ipynb").read_text())
+    ben["cells"][-1]["source"] += "\nprint('by ' + 'ben himself')"
+    (folder / "ben.ipynb").write_text(json.dumps(ben))
+    (folder / "handed_in.csv").write_text(
+        "student,handed_in\nanna,2026-10-01T12:00Z\nben,2026-10-03T12:00Z\n"
+    )
+    return folder
+
+
+def marks(grades):
+    with (grades / "grades.csv").open(newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_a_homework_from_release_to_marks(tmp_path):
+    released = tmp_path / "released"
+    output = dlcourse("release", "hw1", "-o", released)
+    assert str(released / "logistic_regression.ipynb") in squeezed(output).replace(" ", "")
+    student, bundle = (released / f"logistic_regression.{end}" for end in ("ipynb", "bundle.json"))
+
+    mine = tmp_path / "mine.ipynb"
+    shutil.copy(student, mine)
+    assert "0 of 5 questions pass their visible tests" in dlcourse("submit-check", mine)
+    mine.write_text(json.dumps(notebook(homework(), {"q4": "start left out"})))
+    said = dlcourse("submit-check", mine)
+    assert "4 of 5 questions pass their visible tests" in said
+    assert "The start is missing" in said
+
+    grades = tmp_path / "grades"
+    arguments = ("grade", bundle, handed_in(tmp_path / "in"), "-o", grades, UNTRUSTED)
+    output = dlcourse(*arguments, "--deadline", "2026-10-02T00:00Z")
+    assert "grades.csv" in output
+    rows = marks(grades)
+    points = {file: (row["status"], row["points"], row["counts"]) for file, row in rows.items()}
+    assert points == {
+        "anna (1).ipynb": ("ok", "23", "yes"),
+        "anna.ipynb": ("duplicate", "", "no"),
+        "ben.ipynb": ("ok", "15", "yes"),
+        "carl.ipynb": ("ok", "0", "yes"),
+        "dora.ipynb": ("empty", "0", "yes"),
+        "emil.ipynb": ("wrong homework", "0", "yes"),
+        "fritz.pdf": ("wrong file name", "", "no"),
+        "'=1+1.ipynb": ("ok", "18", "yes"),
+        "gina.ipynb": ("too large", "0", "yes"),
+        "hugo.ipynb": ("ok", "0", "yes"),
+    }
+    assert (rows["ben.ipynb"]["late"], rows["anna.ipynb"]["late"]) == ("yes", "no")
+    assert json.loads((grades / "results.json").read_text())["out_of"] == 23
+    home = grades / "students" / "ben"
+    page = (home / "report.html").read_text()
+    assert "The sign is turned" in page
+    assert "by ben himself" in page
+    assert json.loads((home / "results.json").read_text())["score"] == 15
+    assert "turned sign" in (grades / "class.html").read_text()
+
+    before = (grades / "grades.csv").read_bytes()
+    dlcourse(*arguments, "--deadline", "2026-10-02T00:00Z")
+    assert (grades / "grades.csv").read_bytes() == before
+
+
+def graded(tmp_path, name, setting):
+    """Marks by file, but for those that depend on when the test ran."""
+    submissions = tmp_path / "in"
+    if not submissions.exists():
+        handed_in(submissions)
+    folder.grade_folder(homework(), submissions, tmp_path / name, setting)
+    return marks(tmp_path / name)
+
+
+def test_processes_and_a_dask_cluster_give_the_same_marks(tmp_path):
+    from distributed import LocalCluster
+
+    alone = graded(tmp_path, "alone", Setting(1, isolation="untrusted marks"))
+    two = graded(tmp_path, "two", Setting(2, isolation="untrusted marks"))
+    assert two == alone
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        setting = Setting(1, cluster.scheduler_address, isolation="untrusted marks")
+        assert graded(tmp_path, "dask", setting) == alone
+
+
+REFUSED = {
+    "missing function": ("del gradient", "q2: `gradient` is not defined."),
+    "error": ("1 / 0", "Code cell 14 ends with ZeroDivisionError"),
+    "network": ("import requests", "uses requests: a grader has no network"),
+    "connection": (
+        "import http, socket as s\ntry:\n    s.create_connection(('127.0.0.1', 9))\n"
+        "except PermissionError:\n    pass",
+        "reaches for the network",
+    ),
+    "file": ("open('data.csv')", "FileNotFoundError"),
+    "own file": ("open({folder!r} + '/data.csv')", "a file that a grader does not have"),
+    "exit": ("import os\nos._exit(0)", "ends its own process"),
+    "checks gone": ("check = None", "The cell that loads the checks is missing"),
+}
+
+
+@pytest.mark.parametrize(("source", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_a_grader_would_refuse_is_said_before(tmp_path, source, words):
+    cells = notebook(homework())
+    (tmp_path / "data.csv").write_text("1")
+    source = source.replace("{folder!r}", repr(str(tmp_path)))
+    cells["cells"].append({"cell_type": "code", "metadata": {}, "source": source, "id": "more"})
+    (tmp_path / "mine.ipynb").write_text(json.dumps(cells))
+    output = squeezed(dlcourse("submit-check", tmp_path / "mine.ipynb", code=1))
+    assert words in output
+    assert "Ready" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("mine.ipynb", b"{", "not JSON"),
+        ("mine.ipynb", b"[" + b" " * 11_000_000, "more than 10 MB"),
+        ("mine.py", from_cells("x = 1"), "must be called something.ipynb"),
+        ("mine.ipynb", b'{"cells": [{"cell_type": "code", "source": "1"}]}', "which homework"),
+    ],
+)
+def test_files_that_are_no_homework_are_refused(tmp_path, name, data, words):
+    (tmp_path / name).write_bytes(data)
+    assert words in squeezed(dlcourse("submit-check", tmp_path / name, code=1))
+
+
+def test_shell_lines_are_remarked_on_but_do_no_harm(tmp_path):
+    cells = notebook(homework())
+    cells["cells"][-1]["source"] += "\n!ls\n%matplotlib inline"
+    (tmp_path / "mine.ipynb").write_text(json.dumps(cells))
+    assert "a grader skips `!ls`" in dlcourse("submit-check", tmp_path / "mine.ipynb")
+
+
+def test_mistakes_at_the_command_are_one_line(tmp_path, monkeypatch):
+    lines = {
+        ("grade", "hw9", tmp_path): "There is no homework 'hw9'",
+        ("grade", "hw1", tmp_path / "no"): "is not a folder",
+        ("grade", "hw1", tmp_path, "--deadline", "soon"): "the deadline: expected a moment",
+        ("release", tmp_path / "no.ipynb"): "is not a master notebook",
+        ("submit-check", tmp_path / "no.ipynb"): "No such file",
+    }
+    for arguments, words in lines.items():
+        output = dlcourse(*arguments, code=2)
+        assert words in squeezed(output)
+        assert "Traceback" not in output
+
+    def refuse(*_):
+        raise SandboxUnavailable("No sandbox holds on this machine. Install bubblewrap.")
+
+    def without(name):
+        def find(*_):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        return find
+
+    for name, extra in (("jinja2", "grading"), ("distributed", "dask")):
+        monkeypatch.setattr("dlcourse.grading.finding.find", without(name))
+        assert f"pip install 'dlcourse[{extra}]'" in squeezed(dlcourse("grade", "hw1", ".", code=2))
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+
+    monkeypatch.setattr(runs, "_executor", refuse)
+    monkeypatch.setattr(folder, "setting", lambda *_: Setting(1))
+    (tmp_path / "anna.ipynb").write_bytes(submission(homework()))
+    assert "Install bubblewrap" in dlcourse("grade", "hw1", tmp_path, "-o", tmp_path / "o", code=2)
+
+
+def test_help_is_quick_and_says_what_each_command_does():
+    script = (
+        "import sys; from dlcourse.cli import app\n"
+        "slow = {'numpy', 'scipy', 'jinja2', 'datasketch', 'torch'} & {*sys.modules}\n"
+        "sys.exit(' '.join(slow) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+    words = squeezed(dlcourse("--help"))
+    for said in ("Make the students' notebook", "before you hand in", "Grade a folder"):
+        assert said in words
