@@ -1,9 +1,12 @@
-"""What a chapter shows besides figures: source quoted from the package, numbers for its prose."""
+"""What a chapter shows besides figures: quoted source, claims that hold, numbers for its prose."""
 
 import ast
+import html
 import inspect
 import textwrap
+from collections.abc import Mapping
 
+import numpy as np
 from IPython.display import display
 
 
@@ -40,6 +43,42 @@ class Quote:
 
     def _repr_markdown_(self):
         return f"```python\n{self!r}\n```"
+
+
+class claims:  # a call that prints itself, as a chapter writes it
+    """Sentences about the results above, each with whether it holds: a folded list with ticks.
+
+    A chapter that stops being true stops building: `AssertionError` names the sentences that do not
+    hold. `TypeError` where the truth of a sentence is no single bool, such as an array of them:
+    write `np.all(...)`, or say for how many it holds.
+
+    >>> claims({"Two is even": 2 % 2 == 0})
+    ✓ Two is even
+    """
+
+    def __init__(self, sentences: Mapping[str, bool]):
+        for sentence, holds in sentences.items():
+            if not isinstance(holds, bool | np.bool_):
+                raise TypeError(
+                    f"`{sentence}` must come with True or False, got {type(holds).__name__}. "
+                    "Several? `np.all(...)`."
+                )
+        broken = [sentence for sentence, holds in sentences.items() if not holds]
+        if broken or not sentences:
+            raise AssertionError(f"This does not hold: {'; '.join(broken) or 'nothing is claimed'}")
+        self.sentences = list(sentences)
+
+    def __repr__(self):
+        return "\n".join(f"✓ {sentence}" for sentence in self.sentences)
+
+    def _repr_html_(self):
+        n = len(self.sentences)
+        what = "1 claim about these results, checked" if n == 1 else f"{n} claims, each checked"
+        items = "".join(f"<li>✓ {html.escape(sentence)}</li>" for sentence in self.sentences)
+        return (
+            f'<details class="dl-claims"><summary>✓ {what}</summary>'
+            f'<ul style="list-style:none">{items}</ul></details>'
+        )
 
 
 def glue(**numbers):

@@ -58,9 +58,20 @@ def test_stored_outputs_are_current(notebook):
     assert not chapters.is_stale(notebook), "outputs are stale. Refresh them: make book"
 
 
+HIDDEN = {"hide-cell", "hide-input", "remove-cell"}
+
+
+def visible(notebook):
+    """The code cells that a reader sees open."""
+    return [
+        cell for cell in code_cells(notebook) if not HIDDEN & set(cell.metadata.get("tags", []))
+    ]
+
+
 def thinness(notebook):
-    """Number of code cells, their median length (of two in the middle the longer), the longest."""
-    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
+    """Number of visible code cells, their median length (of two in the middle the longer), the
+    longest."""
+    lengths = sorted(len(cell.source.splitlines()) for cell in visible(notebook))
     return len(lengths), lengths[len(lengths) // 2], lengths[-1]
 
 

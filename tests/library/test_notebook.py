@@ -1,12 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from myst_nb.core.variables import format_plain_text
 
 from dlcourse import _checks, losses, notebook
-from dlcourse.notebook import Quote, glue
+from dlcourse.notebook import Quote, claims, glue
 
 
 def documented(x):
@@ -93,3 +94,26 @@ def test_only_quote_and_glue_are_offered():
 
 def _is_ours(thing):
     return getattr(thing, "__module__", None) == notebook.__name__
+
+
+def test_claims_that_hold_are_ticked_and_escaped():
+    shown = claims({"a < b": True, "The mean is right": np.bool_(True)})
+    assert repr(shown) == "✓ a < b\n✓ The mean is right"
+    assert "<li>✓ a &lt; b</li>" in shown._repr_html_()
+    assert "2 claims" in shown._repr_html_()
+
+
+def test_a_claim_that_does_not_hold_is_named_and_no_other():
+    with pytest.raises(AssertionError, match=r"This does not hold: b; d$"):
+        claims({"a": True, "b": False, "c": True, "d": np.bool_(False)})
+
+
+@pytest.mark.parametrize("holds", [np.array([True, True]), 1, None, "yes", [True]])
+def test_a_claim_is_true_or_false_and_nothing_between(holds):
+    with pytest.raises(TypeError, match="must come with True or False"):
+        claims({"a": holds})
+
+
+def test_an_empty_list_of_claims_claims_nothing():
+    with pytest.raises(AssertionError, match="nothing is claimed"):
+        claims({})
