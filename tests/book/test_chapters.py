@@ -69,8 +69,7 @@ def visible(notebook):
 
 
 def thinness(notebook):
-    """Number of visible code cells, their median length (of two in the middle the longer), the
-    longest."""
+    """Of the visible code cells the number, the median length (the upper one), the longest."""
     lengths = sorted(len(cell.source.splitlines()) for cell in visible(notebook))
     return len(lengths), lengths[len(lengths) // 2], lengths[-1]
 

@@ -87,9 +87,9 @@ def test_glue_refuses_what_is_not_rounded_text(number):
         glue(share=number)
 
 
-def test_only_quote_and_glue_are_offered():
+def test_only_quotes_claims_and_glue_are_offered():
     offered = {name for name, thing in vars(notebook).items() if _is_ours(thing)}
-    assert offered == {"Quote", "glue"}
+    assert offered == {"Quote", "claims", "glue"}
 
 
 def _is_ours(thing):
