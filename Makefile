@@ -15,11 +15,12 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help environment book test lint run tested-site pages portability lab bench lock clean
+.PHONY: help environment book test check check-runs check-page lint run tested-site pages portability lab bench lock clean
 
 help:
 	@echo "make book         build the book in _build/html"
 	@echo "make test         check everything"
+	@echo "make check        check one chapter, CHAPTER=adam: a minute or less"
 	@echo "make lab          open the chapters in JupyterLab"
 	@echo "make portability  run the chapters as other processors would"
 	@echo "make bench        print ratios against peers, and Lighthouse of the site"
@@ -41,6 +42,21 @@ test: environment
 	@"$(PYTHON)" tools/environment.py --browser
 	@$(MAKE) --no-print-directory lint run tested-site pages
 	@echo "All is checked. The tested site: $(CURDIR)/_build/tested/_build/html/index.html"
+
+# One chapter: its outputs and tests on one core, its page on the other, then the page in a browser.
+check: environment
+	@"$(PYTHON)" tools/environment.py --browser
+	@PYTHONPATH=. "$(BIN)"/python tools/one_chapter.py "$(CHAPTER)" > /dev/null
+	@$(MAKE) --no-print-directory -j 2 check-runs check-page
+	DLCOURSE_SITE=_build/html "$(BIN)"/pytest tests/site/test_pages.py tests/site/test_reader.py \
+		-q -k "$(CHAPTER)"
+
+check-runs:
+	PYTHONPATH=. "$(BIN)"/python tools/one_chapter.py "$(CHAPTER)" | \
+		xargs "$(BIN)"/pytest -q --nbval --nbval-current-env --nbval-cell-timeout 300
+
+check-page:
+	@PYTHONPATH=. "$(BIN)"/$(BUILD)
 
 # The four steps of a test, each of them a command of its own once .venv stands.
 lint:

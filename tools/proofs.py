@@ -4,12 +4,14 @@ The run writes it to `_build/ledger.json` with a digest of all that it ran on; t
 record whose sources have changed since counts for nothing: neither does a test that did not pass.
 """
 
+import ast
 import hashlib
 import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
+MARKER = "pytest.mark.proves"
 FILE = Path("_build", "ledger.json")
 WAYS = {
     "symbolic": "a symbolic identity",
@@ -124,3 +126,39 @@ def summary(pairs):
     """`Checked in 2 ways: a symbolic identity; recovery of a known truth`."""
     ways = list(dict.fromkeys(WAYS[way] for _, way in pairs))
     return f"Checked in {len(ways)} way{'s' if len(ways) > 1 else ''}: {'; '.join(ways)}"
+
+
+class Marker(NamedTuple):
+    """`test` is `tests/test_x.py::test_y`; `way` is None where the marker does not say it."""
+
+    test: str
+    labels: tuple
+    way: str | None
+
+
+def markers(root):
+    """The markers on tests below `root/tests`, read without importing anything."""
+    for path in sorted(Path(root, "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if MARKER in text:
+            yield from markers_in(ast.parse(text), path.relative_to(root).as_posix())
+
+
+def markers_in(tree, name):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from markers_in(node, f"{name}::{node.name}")
+        elif isinstance(node, ast.FunctionDef):
+            for call in filter(is_marker, node.decorator_list):
+                labels = tuple(map(written, call.args))
+                ways = [written(k.value) for k in call.keywords if k.arg == "by"]
+                yield Marker(f"{name}::{node.name}", labels, *ways or [None])
+
+
+def is_marker(node):
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == MARKER
+
+
+def written(node):
+    """A string as it is, and any other expression as its source."""
+    return node.value if isinstance(node, ast.Constant) else ast.unparse(node)

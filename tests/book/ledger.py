@@ -5,54 +5,14 @@ the repository has run, however the run was distributed, the results go to `_bui
 from which the site takes its badges. A run of fewer leaves the record as it is.
 """
 
-import ast
 from collections import defaultdict
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tools import proofs, statements
 
-MARKER = "pytest.mark.proves"
 WHOLE = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}  # of a run that did not break off
 RANK = {"skipped": 0, "passed": 1, "failed": 2}  # of the phases of a test the worst one counts
-
-
-class Marker(NamedTuple):
-    """`test` is `tests/test_x.py::test_y`; `way` is None where the marker does not say it."""
-
-    test: str
-    labels: tuple
-    way: str | None
-
-
-def markers(root):
-    """The markers on tests below `root/tests`, read without importing anything."""
-    for path in sorted(Path(root, "tests").rglob("test_*.py")):
-        text = path.read_text(encoding="utf-8")
-        if MARKER in text:
-            yield from markers_in(ast.parse(text), path.relative_to(root).as_posix())
-
-
-def markers_in(tree, name):
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ClassDef):
-            yield from markers_in(node, f"{name}::{node.name}")
-        elif isinstance(node, ast.FunctionDef):
-            for call in filter(is_marker, node.decorator_list):
-                labels = tuple(map(written, call.args))
-                ways = [written(k.value) for k in call.keywords if k.arg == "by"]
-                yield Marker(f"{name}::{node.name}", labels, *ways or [None])
-
-
-def is_marker(node):
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == MARKER
-
-
-def written(node):
-    """A string as it is, and any other expression as its source."""
-    return node.value if isinstance(node, ast.Constant) else ast.unparse(node)
 
 
 def worse(one, other):
@@ -97,7 +57,7 @@ class Ledger:
         if hasattr(session.config, "workerinput"):
             return
         ran = {case.partition("[")[0] for case in self.outcomes}
-        marked = {marker.test for marker in markers(self.root)}
+        marked = {marker.test for marker in proofs.markers(self.root)}
         if session.exitstatus not in WHOLE or marked - ran:
             if marked & ran:
                 self.said = f"left as it was: {len(marked - ran)} proofs did not run"

@@ -3,11 +3,11 @@
 import ast
 import importlib
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests import ROOT
 from tests.book import ledger
 from tools import proofs, statements
 from tools.proofs import Proof
@@ -114,7 +114,7 @@ class TestClass:
 
 
 def test_markers_are_read_from_functions_and_methods():
-    assert list(ledger.markers_in(ast.parse(MARKED), "tests/test_x.py")) == [
+    assert list(proofs.markers_in(ast.parse(MARKED), "tests/test_x.py")) == [
         ("tests/test_x.py::test_function", ("eq-a", "eq-b"), "symbolic"),
         ("tests/test_x.py::test_function", ("eq-c",), None),
         ("tests/test_x.py::TestClass::test_method", ("*LABELS",), "WAY"),
@@ -240,7 +240,7 @@ def test_the_name_of_a_test_is_a_sentence(name, claim):
 
 
 def test_the_source_of_a_test_is_shown_with_its_decorators(repository, monkeypatch):
-    monkeypatch.syspath_prepend(Path(proofs.__file__).parent)
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     pages = importlib.import_module("ledger_tests")
     monkeypatch.setattr(pages, "ROOT", repository)
     (repository / "tests" / "test_z.py").write_text(MARKED)

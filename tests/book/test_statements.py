@@ -5,11 +5,10 @@ import difflib
 import pytest
 
 from tests import ROOT
-from tests.book import ledger
 from tools import proofs, statements
 
 BOOK = statements.read(ROOT)
-MARKERS = list(ledger.markers(ROOT))
+MARKERS = list(proofs.markers(ROOT))
 LABELS = {statement.label for page in BOOK.values() for statement in page if statement.label}
 every_page = pytest.mark.parametrize("page", BOOK)
 

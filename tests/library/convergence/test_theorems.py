@@ -16,8 +16,7 @@ from dlcourse.convergence.statements import (
 )
 from dlcourse.functions import LessardBowl
 from dlcourse.optim import HeavyBall, minimize
-from tests.book import ledger
-from tools import chapters
+from tools import chapters, proofs
 from tools import statements as pages
 
 every_statement = pytest.mark.parametrize("label", STATEMENTS)
@@ -77,7 +76,7 @@ def test_the_table_and_the_book_name_the_same_statements():
 def test_the_marker_names_every_statement_of_the_table(test):
     (marker,) = (
         marker
-        for marker in ledger.markers(chapters.ROOT)
+        for marker in proofs.markers(chapters.ROOT)
         if marker.test == f"tests/library/convergence/test_theorems.py::test_{test}"
     )
     assert list(marker.labels) == list(STATEMENTS)
