@@ -182,7 +182,7 @@ def browser_refusal():
         probe = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return "A browser was started and never answered."
-    return probe.stderr if probe.returncode else None
+    return (probe.stderr or "No browser starts.") if probe.returncode else None
 
 
 def ensure_browser():
