@@ -24,15 +24,31 @@ OLDEST_PYTHON = (3, 11)
 NEEDED_GB = 4.5  # measured: 1.9 in .venv, as much again in uv's cache where files cannot be linked
 DOWNLOAD_SECONDS = 300  # 110 MB from Playwright: a line of 3 Mbit/s needs these
 PROBE_SECONDS = 900  # more than the time that tools/browser.py gives each of its candidates
+UNASKED = "DEBIAN_FRONTEND=noninteractive"
 APT_VENV = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 # Of each package manager: the options to install with, and the packages that hold what is needed.
 MANAGERS = {
     "apt-get": (
         "install -y -qq --no-install-recommends",
-        {"browser": "chromium fonts-dejavu-core", "sandbox": "bubblewrap", "venv": APT_VENV},
+        {
+            "browser": "chromium fonts-dejavu-core",
+            "driver": "libatomic1",
+            "sandbox": "bubblewrap",
+            "venv": APT_VENV,
+        },
     ),
-    "dnf": ("install -y", {"browser": "chromium dejavu-sans-fonts", "sandbox": "bubblewrap"}),
-    "zypper": ("-n install", {"browser": "chromium dejavu-fonts", "sandbox": "bubblewrap"}),
+    "dnf": (
+        "install -y",
+        {
+            "browser": "chromium dejavu-sans-fonts",
+            "driver": "libatomic",
+            "sandbox": "bubblewrap",
+        },
+    ),
+    "zypper": (
+        "-n install",
+        {"browser": "chromium dejavu-fonts", "driver": "libatomic1", "sandbox": "bubblewrap"},
+    ),
     "pacman": ("-S --noconfirm", {"browser": "chromium ttf-dejavu", "sandbox": "bubblewrap"}),
     "brew": ("install --cask", {"browser": "google-chrome"}),
 }
@@ -89,7 +105,7 @@ def install_packages(need):
     if not lines or before is None:
         return False
     print("Installing:", " ".join(lines[-1]), flush=True)
-    silent = [*before, "env", "DEBIAN_FRONTEND=noninteractive"]
+    silent = [*before, "env", UNASKED]
     for line in lines:  # the last one decides: a source that is down fails the update only
         step = subprocess.run([*silent, *line], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return step.returncode == 0
@@ -153,6 +169,14 @@ def ensure_sandbox():
         sys.exit(f"The tests of the grader need bubblewrap.\n{how_to_install('sandbox')}")
 
 
+def ensure_driver():
+    """Playwright drives the browser with a Node whose one library a bare Debian lacks."""
+    starts = [str(PYTHON), "-m", "playwright", "--version"]
+    if subprocess.run(starts, capture_output=True).returncode:
+        if not install_packages("driver") or subprocess.run(starts).returncode:
+            sys.exit(f"Playwright, which drives the browser, fails.\n{how_to_install('driver')}")
+
+
 def fetch_browser():
     """Whether Playwright's download ended well in time; what it has started ends with it."""
     command = [str(PYTHON), "-m", "playwright", "install", "--only-shell", "chromium"]
@@ -171,7 +195,7 @@ def fetch_browser():
 def add_libraries():
     """Whether root has added the libraries that Playwright's download lacks."""
     before = rights()
-    command = [str(PYTHON), "-m", "playwright", "install-deps", "chromium"]
+    command = ["env", UNASKED, str(PYTHON), "-m", "playwright", "install-deps", "chromium"]
     return before is not None and subprocess.run([*before, *command]).returncode == 0
 
 
@@ -187,16 +211,16 @@ def browser_refusal():
 
 def ensure_browser():
     """A Chromium that starts: one that is there, Playwright's, the package manager's, or an end."""
+    ensure_driver()
     if not browser_refusal():
         return
     print("Fetching a Chromium for the tests", flush=True)
     fetched = fetch_browser()
     if fetched and not browser_refusal():
         return
-    if install_packages("browser") and not browser_refusal():
+    if fetched and add_libraries() and not browser_refusal():  # before apt: Ubuntu's is a stub
         return
-    # Ubuntu has no Chromium outside snap.
-    if fetched and add_libraries() and not browser_refusal():
+    if install_packages("browser") and not browser_refusal():
         return
     sys.exit(
         f"{browser_refusal()}\nThe tests open every page in Chromium, and none was found, fetched "
