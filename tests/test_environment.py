@@ -264,6 +264,17 @@ def test_a_playwright_that_lacks_a_library_gets_it_or_the_line_to_type(machine, 
             environment.ensure_browser()
 
 
+def test_who_may_not_add_the_libraries_of_the_download_is_told_how(machine):
+    machine.user(root=False)
+    machine.add("apt-get")
+    with pytest.raises(SystemExit) as end:
+        environment.ensure_browser()
+    assert "as root" in end.value.code
+    assert end.value.code.endswith(
+        f"\n    {environment.PYTHON} -m playwright install-deps chromium"
+    )
+
+
 def test_a_machine_where_nothing_starts_ends_with_the_sentence(machine):
     machine.add("apt-get")
     machine.does("browser.py", 'echo "chromium: needs snap" >&2; exit 1')
@@ -295,7 +306,7 @@ def test_bubblewrap_comes_from_the_package_manager_and_only_where_it_is_missing(
 def test_tests_without_a_sandbox_end_with_what_to_type(machine):
     machine.user(root=False)
     machine.add("apt-get")
-    with pytest.raises(SystemExit, match="as root(.|\n)*apt-get install .*bubblewrap"):
+    with pytest.raises(SystemExit, match="as root(.|\n)*apt-get install .*bubblewrap libatomic1"):
         environment.ensure_sandbox()
 
 

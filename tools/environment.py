@@ -89,11 +89,12 @@ def rights():
     return ["sudo", "-n"] if may else None
 
 
-def install_lines(need):
+def install_lines(*needs):
     """Of the package manager of this machine, the commands that bring what is needed."""
     for manager, (options, packages) in MANAGERS.items():
-        if need in packages and shutil.which(manager):
-            line = [manager, *options.split(), *packages[need].split()]
+        names = [name for need in needs for name in packages.get(need, "").split()]
+        if names and shutil.which(manager):
+            line = [manager, *options.split(), *names]
             return [["apt-get", "update", "-qq"], line] if manager == "apt-get" else [line]
     return []
 
@@ -111,17 +112,21 @@ def install_packages(need):
     return step.returncode == 0
 
 
-def how_to_install(need):
-    """The line to type, on a machine where the set-up may not install."""
-    lines = install_lines(need)
-    if not lines:
-        known = ", ".join(p[need] + f" ({name})" for name, (_, p) in MANAGERS.items() if need in p)
-        return f"Install it with your package manager, for instance {known}; then type it again."
-    needs_root = lines[0][0] != "brew" and not (os.name == "posix" and os.geteuid() == 0)
+def typed(*lines):
+    """The sentence that says what to type, where the set-up may not or did not install."""
+    needs_root = rights() != [] and lines[0][0] != "brew"
     sudo = "sudo " if needs_root and shutil.which("sudo") else ""
     as_root = " as root" if needs_root and not sudo else ""
-    typed = " && ".join(f"{sudo}{' '.join(line)}" for line in lines)
-    return f"Type this{as_root}, then the command again:\n    {typed}"
+    line = " && ".join(f"{sudo}{' '.join(line)}" for line in lines)
+    return f"Type this{as_root}, then the command again:\n    {line}"
+
+
+def how_to_install(*needs):
+    """The sentence for what is needed; on an unknown system, what it is called elsewhere."""
+    if lines := install_lines(*needs):
+        return typed(*lines)
+    names = {packages[needs[0]] for _, packages in MANAGERS.values() if needs[0] in packages}
+    return f"Install it with your package manager, where it is called: {', '.join(sorted(names))}."
 
 
 def run(*command):
@@ -166,7 +171,7 @@ def ensure_sandbox():
     if not sys.platform.startswith("linux") or shutil.which("bwrap"):
         return
     if not install_packages("sandbox"):
-        sys.exit(f"The tests of the grader need bubblewrap.\n{how_to_install('sandbox')}")
+        sys.exit(f"The tests of the grader need bubblewrap.\n{how_to_install('sandbox', 'driver')}")
 
 
 def ensure_driver():
@@ -192,11 +197,16 @@ def fetch_browser():
         return False
 
 
+def libraries():
+    """The command of root that adds the libraries which Playwright's download lacks."""
+    return [str(PYTHON), "-m", "playwright", "install-deps", "chromium"]
+
+
 def add_libraries():
-    """Whether root has added the libraries that Playwright's download lacks."""
+    """Whether root has added them."""
     before = rights()
-    command = ["env", UNASKED, str(PYTHON), "-m", "playwright", "install-deps", "chromium"]
-    return before is not None and subprocess.run([*before, *command]).returncode == 0
+    command = [*(before or []), "env", UNASKED, *libraries()]
+    return before is not None and subprocess.run(command).returncode == 0
 
 
 def browser_refusal():
@@ -222,9 +232,10 @@ def ensure_browser():
         return
     if install_packages("browser") and not browser_refusal():
         return
+    cure = typed(libraries()) if fetched else how_to_install("browser")
     sys.exit(
         f"{browser_refusal()}\nThe tests open every page in Chromium, and none was found, fetched "
-        f"or could be installed.\n{how_to_install('browser')}"
+        f"or could be installed.\n{cure}"
     )
 
 
