@@ -39,7 +39,7 @@ book: environment
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 test: environment
-	@"$(PYTHON)" tools/environment.py --browser
+	@"$(PYTHON)" tools/environment.py --tests
 	@$(MAKE) --no-print-directory lint run tested-site pages
 	@echo "All is checked. The tested site: $(CURDIR)/_build/tested/_build/html/index.html"
 

@@ -6,7 +6,6 @@ names another one.
 
 import contextlib
 import os
-import shutil
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,20 +14,11 @@ from threading import Thread
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tools.browser import launch
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("DLCOURSE_SITE", ROOT / "_build/tested/_build/html")).resolve()
 SCREENSHOTS = ROOT / "_build/screenshots"
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-# As root and in containers there is no sandbox; and the browser itself asks for nothing.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class SilentHandler(SimpleHTTPRequestHandler):
@@ -63,9 +53,8 @@ def host(site):
 
 @pytest.fixture(scope="session")
 def browser():
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = launch(playwright)
         yield browser
         browser.close()
 
