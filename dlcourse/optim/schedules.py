@@ -49,7 +49,7 @@ class StepDecay:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
         if not 0 < self.factor <= 1:
             raise ValueError(
                 f"`factor` must be above 0 and at most 1, got {self.factor!r}. "
@@ -79,7 +79,7 @@ class InverseDecay:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         return self.first_rate / (1 + k / self.n_steps)
@@ -106,7 +106,7 @@ class Cosine:
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
         check_not_negative(self.last_rate, "last_rate")
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         height = (1 + np.cos(np.pi * np.minimum(k, self.n_steps) / self.n_steps)) / 2
@@ -137,13 +137,8 @@ class WarmUp:
                 f"`schedule` must be a schedule, got {self.schedule!r}. "
                 "One rate? Use `Constant(rate)`."
             )
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         climbed = np.minimum((k + 1) / self.n_steps, 1.0)
         return climbed * self.schedule(np.maximum(k - self.n_steps, 0))
-
-
-def _check_n_steps(n_steps):
-    if n_steps != int(n_steps) or n_steps < 1:
-        raise ValueError(f"`n_steps` must be a whole number, 1 or more, got {n_steps!r}.")
