@@ -136,9 +136,15 @@ def positive(value, name):
         raise ValueError(f"`{name}` must be a positive number, got {value!r}.")
 
 
+def not_negative(value, name):
+    """Raise unless the number `value` is finite and 0 or more."""
+    if not (is_number(value) and value >= 0):
+        raise ValueError(f"`{name}` must be 0 or more, got {value!r}. Use 0 to leave it out.")
+
+
 def curvatures(m, M):
     """Raise unless 0 < m <= M."""
-    if not 0 < m <= M:
+    if not (is_number(m) and is_number(M) and 0 < m <= M):
         raise ValueError(
             f"`m` and `M` must satisfy 0 < m <= M, got m={m!r} and M={M!r}. "
             "m is the smallest curvature, M the largest."
@@ -153,6 +159,30 @@ def zeros_and_ones(y):
             f"`y` must hold only 0 and 1, got {y[is_other][0]:g}. "
             "Labels -1 and 1? Use `(y + 1) / 2`. More classes? Use the softmax functions."
         )
+
+
+def per_coefficient(lam, p, name="lam"):
+    """Return the penalties `lam`, one number or one a coefficient, as floats >= 0, or raise."""
+    lam = numbers(lam, name)
+    if lam.shape not in ((), (p,)) or (lam < 0).any():
+        raise ValueError(
+            f"`{name}` must be a number, 0 or more, or {p} of them, one a coefficient, got shape "
+            f"{lam.shape} and smallest entry {lam.min(initial=np.inf):g}."
+        )
+    return lam
+
+
+def shares(weights, n):
+    """Return the `weights` of n observations as shares of their sum; 1/n each if None. Or raise."""
+    if weights is None:
+        return np.full(n, 1 / n)
+    weights = numbers(weights, "weights")
+    if weights.shape != (n,) or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            f"`weights` must have shape ({n},), one entry a row of `X`, none below 0 and not all "
+            f"0, got shape {weights.shape}. One a class? Use `class_weights[labels]`."
+        )
+    return weights / weights.sum()
 
 
 def class_labels(labels, n):

@@ -44,6 +44,8 @@ def two_groups(n: int, gap: float, rng) -> TwoGroups:
     40 points, none within 0.4 of a line that separates them
     """
     _checks.positive(gap, "gap")
+    _checks.generator(rng)
+    n = _checks.count(n, "n")
     y = np.repeat([0.0, 1.0], [n - n // 2, n // 2])
     direction = np.array([2.0, 1.0]) / np.sqrt(5)
     along = np.array([-direction[1], direction[0]])
@@ -66,7 +68,8 @@ def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array,
     """
     X, y = _checks.regression_data(X, y)
     _checks.zeros_and_ones(y)
-    A = (2 * y - 1)[:, None] * X
+    unit = np.abs(X).max() or 1.0  # or in small units every margin would look like rounding
+    A = (2 * y - 1)[:, None] * X / unit
     E = np.vstack([A.T, np.ones(len(A))])
     target = np.zeros(len(E))
     target[-1] = 1.0
@@ -78,7 +81,7 @@ def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array,
             "`dlcourse.linear.logistic.by_newton(X, y)` finds the estimate, or says why there is "
             "none."
         )
-    return -residual[:-1] / residual[-1]
+    return -residual[:-1] / residual[-1] / unit
 
 
 @dataclass(frozen=True, repr=False)

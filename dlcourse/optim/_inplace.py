@@ -53,8 +53,8 @@ def _refuse(x, array, name):
             "Use `.astype(float)`, also for a foreign byte order, then `state = optimizer.init(x)`."
         )
     raise ValueError(
-        f"An update in place needs `{name}` contiguous and writeable, and aligned: a copy would take the change "
-        f"and be lost. Use `np.array({name}, order='C')`, or `step`."
+        f"An update in place needs `{name}` contiguous and writeable, and aligned: a copy would "
+        f"take the change and be lost. Use `np.array({name}, order='C')`, or `step`."
     )
 
 

@@ -45,12 +45,6 @@ def check_one_beta(beta, name="beta"):
     check_beta(beta, name)
 
 
-def check_not_negative(value, name):
-    """Raise unless the number `value` is finite and 0 or more."""
-    if not (_checks.is_number(value) and value >= 0):
-        raise ValueError(f"`{name}` must be 0 or more, got {value!r}. Use 0 to leave it out.")
-
-
 def check_made(record, name):
     """Raise if `record` is still a class: it has to be called with its settings first."""
     if isinstance(record, type):

@@ -19,7 +19,6 @@ from dlcourse import _checks
 from dlcourse.optim._inplace import add_scaled, advance, blocks, check_update, number_at
 from dlcourse.optim._settings import (
     check_learning_rate,
-    check_not_negative,
     check_one_beta,
     check_step,
     rate_at,
@@ -70,7 +69,7 @@ class Adam:
         check_learning_rate(self.learning_rate)
         check_one_beta(self.beta1, "beta1")
         check_one_beta(self.beta2, "beta2")
-        check_not_negative(self.epsilon, "epsilon")
+        _checks.not_negative(self.epsilon, "epsilon")
 
     def init(self, x: Point) -> AdamState:
         _checks.floats(x, "x")
@@ -189,7 +188,7 @@ class AdamW(Adam):
 
     def __post_init__(self):
         super().__post_init__()
-        check_not_negative(self.weight_decay, "weight_decay")
+        _checks.not_negative(self.weight_decay, "weight_decay")
 
     def step(self, x: Point, grad: Point, state: AdamState):
         """The next point and state."""

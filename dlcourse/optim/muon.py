@@ -19,7 +19,6 @@ from dlcourse import _checks
 from dlcourse.optim._inplace import advance, check_update, number_at
 from dlcourse.optim._settings import (
     check_learning_rate,
-    check_not_negative,
     check_one_beta,
     check_step,
 )
@@ -119,7 +118,7 @@ class Muon:
     def __post_init__(self):
         check_learning_rate(self.learning_rate)
         check_one_beta(self.beta)
-        check_not_negative(self.weight_decay, "weight_decay")
+        _checks.not_negative(self.weight_decay, "weight_decay")
 
     def init(self, x: Matrix) -> MuonState:
         x = _matrix(_checks.floats(x, "x"), "x")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcourse import _checks
-from dlcourse.optim._settings import check_learning_rate, check_not_negative
+from dlcourse.optim._settings import check_learning_rate
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Cosine:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        check_not_negative(self.last_rate, "last_rate")
+        _checks.not_negative(self.last_rate, "last_rate")
         _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
