@@ -8,6 +8,7 @@ from sklearn.datasets import load_iris
 from dlcourse import datasets
 from dlcourse.losses import Quadratic, SoftmaxLoss, SquaredError
 from dlcourse.minibatches import descent, drawing, streaming
+from dlcourse.optim import PolynomialDecay
 
 
 @pytest.fixture
@@ -120,14 +121,14 @@ def test_the_subgradient_of_the_pinball_loss_is_its_slope(rng):
 
 @pytest.mark.proves("eq-sgd-polynomial", by="truth")
 def test_polynomial_decay_halves_where_it_should():
-    schedule = streaming.PolynomialDecay(first_rate=3.0, power=0.6)
+    schedule = PolynomialDecay(first_rate=3.0, power=0.6)
     assert schedule(0) == 3.0
     assert np.isclose(schedule(2 ** (1 / 0.6) - 1), 1.5)
 
 
 @pytest.mark.proves("eq-sgd-average", by="truth")
 def test_the_average_of_a_stream_reaches_the_precision_of_all_rows_at_once(rng):
-    schedule = streaming.PolynomialDecay(first_rate=3.0, power=0.6)
+    schedule = PolynomialDecay(first_rate=3.0, power=0.6)
     streams = streaming.quantile_streams(5_000, 0.7, schedule, rng, n_runs=200)
     assert streams.average[-1] < 1.3 * streams.floor[-1]
     assert streams.average[-1] < streams.last[-1]
@@ -143,5 +144,5 @@ def test_the_floor_of_the_streams_is_the_precision_of_quantile_regression(rng):
         y = 1 + 2 * x + rng.logistic(size=n)
         fit = QuantileRegressor(quantile=level, alpha=0.0).fit(x[:, None], y)
         errors.append(((np.array([fit.intercept_, fit.coef_[0]]) - truth) ** 2).sum())
-    streams = streaming.quantile_streams(n, level, streaming.PolynomialDecay(1.0, 0.6), rng, 2)
+    streams = streaming.quantile_streams(n, level, PolynomialDecay(1.0, 0.6), rng, 2)
     assert np.isclose(np.sqrt(np.mean(errors)), streams.floor[-1], rtol=0.2)

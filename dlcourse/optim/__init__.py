@@ -6,7 +6,14 @@ from dlcourse.optim.minimize import Descent, minimize, walk
 from dlcourse.optim.momentum import GrowingMomentum, HeavyBall, Nesterov
 from dlcourse.optim.muon import Muon, jordan_scale, moonlight_scale, newton_schulz
 from dlcourse.optim.partition import Partition, Piece, muon_for_hidden
-from dlcourse.optim.schedules import Constant, Cosine, InverseDecay, StepDecay, WarmUp
+from dlcourse.optim.schedules import (
+    Constant,
+    Cosine,
+    InverseDecay,
+    PolynomialDecay,
+    StepDecay,
+    WarmUp,
+)
 from dlcourse.optim.step_rules import Backtracking, ExactLineSearch
 from dlcourse.optim.stochastic import SGD
 
@@ -41,6 +48,7 @@ __all__ = [
     "Nesterov",
     "Partition",
     "Piece",
+    "PolynomialDecay",
     "StepDecay",
     "WarmUp",
     "jordan_scale",

@@ -101,13 +101,12 @@ def minimize(
 
 
 def walk(
-    optimizer, start: Float[Array, "*shape"], gradient: Callable, n_steps: int, note=None
-) -> Array:
+    optimizer, start: Float[Array, "*shape"], gradient: Callable, n_steps: int
+) -> Float[Array, " points *shape"]:
     """The points (n_steps + 1, *shape) that `optimizer` visits from `start`.
 
     `gradient(k, x)` is the gradient to step along at x after k steps: what a mini-batch, a noise or
-    an adversary hands out, where no function f is there to be minimized. A path too long to keep is
-    noted down instead, `note(x)` for each point. Overflow is left to run its course.
+    an adversary hands out, where no function f is there to be minimized. Overflow runs its course.
     Raises `ValueError` where `start` is not finite, or a gradient has another shape.
 
     >>> from dlcourse.optim import GradientDescent
@@ -118,13 +117,12 @@ def walk(
     """
     check_optimizer(optimizer)
     n_steps = _checks.count(n_steps, "n_steps", least=0)
-    note = note or (lambda x: x)
     x = _checks.numbers(start, "start")
-    state, notes = optimizer.init(x), [note(x)]
+    state, points = optimizer.init(x), [x]
     for k in range(n_steps):
         x, state = optimizer.step(x, gradient(k, x), state)
-        notes.append(note(x))
-    return np.stack(notes)
+        points.append(x)
+    return np.stack(points)
 
 
 def _check_limits(x, max_steps, tolerance):

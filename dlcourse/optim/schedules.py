@@ -86,6 +86,29 @@ class InverseDecay:
 
 
 @dataclass(frozen=True)
+class PolynomialDecay:
+    r"""Rates that fall like a power of k between one half and one, as averaging asks for.
+
+    .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
+
+    Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
+
+    >>> PolynomialDecay(1.0, power=0.5)(3)
+    0.5
+    """
+
+    first_rate: float
+    power: float
+
+    def __post_init__(self):
+        _checks.positive(self.first_rate, "first_rate")
+        _checks.not_negative(self.power, "power")
+
+    def __call__(self, k, x=None, grad=None):
+        return self.first_rate * (k + 1.0) ** -self.power
+
+
+@dataclass(frozen=True)
 class Cosine:
     r"""Half a wave of the cosine, from `first_rate` down to `last_rate` in `n_steps` steps.
 

@@ -63,7 +63,7 @@ def _check_even(X, n_workers):
     if len(X) % n_workers:
         raise ValueError(
             f"The {len(X)} rows of `X` must divide evenly among {n_workers} workers, or the mean "
-            f"of their means is not that of the rows. Use {len(X) // n_workers * n_workers} of them."
+            f"of their means is not that of the rows. Use {len(X) - len(X) % n_workers} of them."
         )
 
 
