@@ -4,7 +4,8 @@ X  design matrix (n, p)      beta      true coefficients (p,)
 y  outcome (n,)              noise_sd  standard deviation sigma of the errors, in units of y
 x  one feature (n,)          truth     the true curve, a function of x
 
-Each generator draws from the `rng` it is given and from nothing else.
+Each generator draws from the `rng` it is given and from nothing else; it raises `ValueError` for a
+seed in its place, and for numbers of rows that are not whole.
 """
 
 from collections.abc import Callable
@@ -59,7 +60,9 @@ def linear_model(
     50 observations of a linear model with 2 coefficients
     true beta = [ 1. -2.], noise sd = 0.5
     """
-    beta = _checks.floats(beta, "beta")
+    _checks.generator(rng)
+    n, beta = _checks.count(n, "n"), _checks.vector(beta, "beta")
+    _checks.not_negative(noise_sd, "noise_sd")
     if not 0 <= correlation < 1:
         raise ValueError(f"`correlation` must lie in [0, 1), got {correlation!r}.")
     own, common = rng.normal(size=(n, len(beta))), rng.normal(size=(n, 1))
@@ -81,7 +84,8 @@ def decoy(n: int, rng) -> LinearData:
     200 observations of a linear model with 8 coefficients
     true beta = [1. 1. 1. 1. 0. 0. 0. 0.], noise sd = 0.3
     """
-    beta = np.repeat([1.0, 0.0], 4)
+    _checks.generator(rng)
+    n, beta = _checks.count(n, "n"), np.repeat([1.0, 0.0], 4)
     X = rng.normal(size=(n, 8))
     X[:, 4] = X @ beta + 0.8 * rng.normal(size=n)
     return LinearData(X, X @ beta + 0.3 * rng.normal(size=n), beta, 0.3)
@@ -96,7 +100,8 @@ def design_with_singular_values(
     >>> np.linalg.svd(X, compute_uv=False).round(6)
     array([100.,   1.])
     """
-    singular_values = _checks.floats(singular_values, "singular_values")
+    _checks.generator(rng)
+    n, singular_values = _checks.count(n, "n"), _checks.vector(singular_values, "singular_values")
     p = len(singular_values)
     if n < p:
         raise ValueError(f"`n` must be at least the number of singular values {p}, got {n}.")
@@ -124,7 +129,9 @@ def sales_response(n: int, noise_sd: float, rng) -> CurveData:
     >>> sales_response(100, noise_sd=0.3, rng=np.random.default_rng(0))
     100 observations of s_curve, noise sd = 0.3
     """
-    x = rng.uniform(-1, 1, size=n)
+    _checks.generator(rng)
+    _checks.not_negative(noise_sd, "noise_sd")
+    x = rng.uniform(-1, 1, size=_checks.count(n, "n"))
     return CurveData(x, s_curve(x) + noise_sd * rng.normal(size=n), s_curve, noise_sd)
 
 
@@ -179,7 +186,8 @@ def skewed_demand(n: int, truth: Lognormal, rng) -> DemandData:
     >>> skewed_demand(100, Lognormal(4.0, 1.0, 0.5), np.random.default_rng(0))
     100 days of demand, log sd = 0.5
     """
-    x = rng.uniform(-1, 1, size=n)
+    _checks.generator(rng)
+    x = rng.uniform(-1, 1, size=_checks.count(n, "n"))
     y = np.exp(truth.intercept + truth.slope * x + truth.log_sd * rng.normal(size=n))
     return DemandData(x, y, truth)
 

@@ -5,12 +5,17 @@ y  outcome (n,)              x, beta  the point (p,) or, many runs at once, (*ru
 m  number of classes         theta  m classes of p coefficients each (*runs, mp)
 
 Each loss is a record: made once from its data, then called at a point, `value, gradient = loss(x)`.
+Data that are lists, tables or integers are converted when the record is made. Where a mean over
+observations takes `weights` (n,), it is a weighted mean: only their proportions matter. Weights of
+classes are weights of observations too, `class_weights[labels]`; PyTorch's losses with
+`weight=class_weights` are the same mean.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import log_softmax
 
 from dlcourse import _checks
 
@@ -24,7 +29,8 @@ class SquaredError:
     .. math:: J(\beta) = \frac{1}{2n} \lVert X\beta - y \rVert^2, \qquad
               \nabla J(\beta) = \frac{1}{n} X^\top (X\beta - y)
 
-    The factor 1/(2n) keeps the scale, and so the usable step size, independent of n.
+    The factor 1/(2n) keeps the scale, and so the usable step size, independent of n. With
+    `weights` each square counts by its share of their sum in place of 1/n.
     Book: eq. `eq-half-mean-squared-error`, `eq-ols-gradient`.
 
     >>> loss = SquaredError(np.eye(2), np.array([1.0, 2.0]))
@@ -35,14 +41,16 @@ class SquaredError:
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
+    weights: Float[Array, " n"] | None = None
 
     def __post_init__(self):
-        _checks.regression_data(self.X, self.y)
+        X, y = _checks.regression_data(self.X, self.y)
+        _keep(self, X=X, y=y, shares=_checks.shares(self.weights, len(y)))
 
     def __call__(self, beta: Float[Array, "*runs p"]):
-        residual = beta @ self.X.T - self.y  # (*runs, n)
-        n = len(self.y)
-        return (residual**2).sum(-1) / (2 * n), residual @ self.X / n
+        residual = _points(beta, self.X) @ self.X.T - self.y  # (*runs, n)
+        weighted = self.shares * residual
+        return (weighted * residual).sum(-1) / 2, weighted @ self.X
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +71,11 @@ class SumOfSquares:
     y: Float[Array, " n"]
 
     def __post_init__(self):
-        _checks.regression_data(self.X, self.y)
+        X, y = _checks.regression_data(self.X, self.y)
+        _keep(self, X=X, y=y)
 
     def __call__(self, beta: Float[Array, "*runs p"]):
-        residual = beta @ self.X.T - self.y  # (*runs, n)
+        residual = _points(beta, self.X) @ self.X.T - self.y  # (*runs, n)
         return (residual**2).sum(-1), 2 * residual @ self.X
 
 
@@ -86,7 +95,7 @@ class Quadratic:
     center: Float[Array, " p"]
 
     def __post_init__(self):
-        A, center = _checks.floats(self.A, "A"), _checks.floats(self.center, "center")
+        A, center = _checks.numbers(self.A, "A"), _checks.numbers(self.center, "center")
         if center.ndim != 1 or A.shape != 2 * center.shape:
             raise ValueError(
                 "`A` must be a matrix (p, p) and `center` a vector (p,), got shapes "
@@ -97,10 +106,12 @@ class Quadratic:
                 "`A` must be symmetric, or the gradient is not A(x - center). "
                 "Use `(A + A.T) / 2`: it gives the same f."
             )
+        _keep(self, A=A, center=center)
 
     def __call__(self, x: Float[Array, "*runs p"]):
-        gradient = (x - self.center) @ self.A  # A is symmetric
-        return ((x - self.center) * gradient).sum(-1) / 2, gradient
+        shift = _points(x, self.A, "x") - self.center
+        gradient = shift @ self.A  # A is symmetric
+        return (shift * gradient).sum(-1) / 2, gradient
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +125,7 @@ class LogisticLoss:
 
     `y` holds 0 and 1; `lam` is one number, or one a coefficient: 0 for an intercept. Computed from
     the share of the wrong class, so that neither large scores nor sure predictions lose digits.
+    With `weights` each observation counts by its share of their sum in place of 1/n.
     Reference: Cox (1958). Book: eq. `eq-logistic-loss`.
 
     >>> value, gradient = LogisticLoss(np.eye(2), np.array([1.0, 0.0]))(np.zeros(2))
@@ -124,17 +136,21 @@ class LogisticLoss:
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
     lam: float | Float[Array, " p"] = 0.0
+    weights: Float[Array, " n"] | None = None
 
     def __post_init__(self):
-        _checks.regression_data(self.X, self.y)
-        _checks.zeros_and_ones(self.y)
+        X, y = _checks.regression_data(self.X, self.y)
+        _checks.zeros_and_ones(y)
+        lam = _checks.per_coefficient(self.lam, X.shape[1])
+        _keep(self, X=X, y=y, lam=lam, shares=_checks.shares(self.weights, len(y)))
 
     def __call__(self, beta: Float[Array, "*runs p"]):
-        signs = 2 * self.y - 1
+        beta, signs = _points(beta, self.X), 2 * self.y - 1
         margins = signs * (beta @ self.X.T)  # (*runs, n), positive where the right class leads
         wrong = sigmoid(-margins)  # |p_i - y_i|
-        value = _log_one_plus_exp(-margins).mean(-1) + (self.lam * beta**2).sum(-1) / 2
-        return value, -(signs * wrong) @ self.X / len(self.y) + self.lam * beta
+        value = (self.shares * np.logaddexp(0.0, -margins)).sum(-1)
+        penalty = (self.lam * beta**2).sum(-1) / 2
+        return value + penalty, -(self.shares * signs * wrong) @ self.X + self.lam * beta
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +167,8 @@ class SoftmaxLoss:
     `labels` holds the classes 0, ..., m - 1. The point is the matrix of the :math:`\theta_k` (m, p)
     laid out as one vector, class after class, so that every optimizer takes it.
     Adding one vector to every :math:`\theta_k` changes no probability, so without a penalty the
-    minimizers are a family. Book: eq. `eq-softmax-loss`.
+    minimizers are a family. With `weights` each observation counts by its share of their sum in
+    place of 1/n. Book: eq. `eq-softmax-loss`.
 
     >>> value, gradient = SoftmaxLoss(np.ones((3, 1)), np.array([0, 1, 2]))(np.zeros(3))
     >>> round(float(value), 4), gradient.round(12) + 0.0
@@ -161,25 +178,32 @@ class SoftmaxLoss:
     X: Float[Array, "n p"]
     labels: Int[Array, " n"]
     lam: float | Float[Array, " mp"] = 0.0
+    weights: Float[Array, " n"] | None = None
 
     def __post_init__(self):
-        _checks.design_matrix(self.X)
-        _checks.class_labels(self.labels, len(self.X))
+        X = _checks.design_matrix(self.X)
+        labels = _checks.class_labels(self.labels, len(X))
+        lam = _checks.numbers(self.lam, "lam")
+        _checks.per_coefficient(lam, lam.size if lam.size % X.shape[1] == 0 else X.shape[1])
+        _keep(self, X=X, labels=labels, lam=lam, shares=_checks.shares(self.weights, len(X)))
 
     def __call__(self, theta: Float[Array, "*runs mp"]):
-        n, p = self.X.shape
-        by_class = theta.reshape(*theta.shape[:-1], -1, p)  # (*runs, m, p)
-        if self.labels.max() >= by_class.shape[-2]:
+        theta, p = _checks.as_floats(theta, "theta"), self.X.shape[1]
+        m = max(self.labels.max() + 1, theta.shape[-1] // p if theta.ndim else 0)
+        if theta.shape[-1:] != (m * p,):
             raise ValueError(
-                f"`theta` must hold m = {self.labels.max() + 1} classes of {p} coefficients each, "
-                f"got {theta.shape[-1]} numbers. Start from `np.zeros(m * p)`."
+                f"`theta` must hold m = {m} classes of {p} coefficients each, "
+                f"got shape {theta.shape}. Start from `np.zeros(m * p)`."
             )
+        _checks.per_coefficient(self.lam, m * p)
+        by_class = theta.reshape(*theta.shape[:-1], m, p)
         scores = by_class @ self.X.T  # (*runs, m, n)
-        is_own = self.labels == np.arange(by_class.shape[-2])[:, None]  # (m, n)
-        log_p = scores - log_sum_exp(scores, axis=-2)
-        value = -(is_own * log_p).sum((-2, -1)) / n + (self.lam * theta**2).sum(-1) / 2
-        gradient = (np.exp(log_p) - is_own) @ self.X / n
-        return value, gradient.reshape(theta.shape) + self.lam * theta
+        is_own = self.labels == np.arange(m)[:, None]  # (m, n)
+        log_p = log_softmax(scores, axis=-2)
+        value = -(self.shares * np.where(is_own, log_p, 0.0)).sum((-2, -1))
+        gradient = (self.shares * (np.exp(log_p) - is_own)) @ self.X
+        penalty = (self.lam * theta**2).sum(-1) / 2
+        return value + penalty, gradient.reshape(theta.shape) + self.lam * theta
 
 
 def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]:
@@ -192,21 +216,16 @@ def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
+    z = _checks.as_floats(z, "z")
     shrunk = np.exp(-np.abs(z))  # at most 1, whatever the sign of z
     return np.where(z >= 0, 1.0, shrunk) / (1 + shrunk)
 
 
-def log_sum_exp(scores: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
-    r"""The log of a sum of exponentials along one axis, which it keeps, without overflow.
-
-    .. math:: \log \sum_k e^{s_k} = c + \log \sum_k e^{s_k - c}, \qquad c = \max_k s_k
-
-    >>> log_sum_exp(np.array([1000.0, 1000.0]), axis=0).round(4)
-    array([1000.6931])
-    """
-    largest = scores.max(axis, keepdims=True)
-    return largest + np.log(np.exp(scores - largest).sum(axis, keepdims=True))
+def _keep(record, **converted):
+    """Put the data into the frozen record as they were converted, once."""
+    for name, value in converted.items():
+        object.__setattr__(record, name, value)
 
 
-def _log_one_plus_exp(z):
-    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
+def _points(x, matrix, name="beta"):
+    return _checks.points(x, matrix.shape[1], name)

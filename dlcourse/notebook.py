@@ -20,7 +20,7 @@ class Quote:
     >>> Quote(_checks.positive)
     # dlcourse._checks
     def positive(value, name):
-        if not (np.isfinite(value) and value > 0):
+        if not (is_number(value) and value > 0):
             raise ValueError(f"`{name}` must be a positive number, got {value!r}.")
     """
 

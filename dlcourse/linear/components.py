@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 
 from dlcourse import _checks
-from dlcourse.linear.least_squares import numerical_rank
 from dlcourse.linear.shrinkage import standardize
 from dlcourse.tables import PrintsTable, Table
 
@@ -42,7 +41,7 @@ class Components(PrintsTable):
 
         .. math:: \hat x = \bar x + V^\top t
         """
-        return scores @ self.directions * self.sd + self.mean
+        return _checks.as_floats(scores, "scores") @ self.directions * self.sd + self.mean
 
     def table(self):
         return Table(
@@ -78,7 +77,7 @@ def principal_components(
     X = _checks.design_matrix(X)
     n, p = X.shape
     limit = min(n - 1, p)
-    k = limit if n_components is None else n_components
+    k = limit if n_components is None else _checks.count(n_components, "n_components")
     if not 1 <= k <= limit:
         raise ValueError(
             f"`n_components` must lie between 1 and {limit} for {n} rows and {p} features, got {k}."
@@ -89,7 +88,7 @@ def principal_components(
     else:
         Z = X - mean
     _, sigma, V = np.linalg.svd(Z, full_matrices=False)
-    if numerical_rank(sigma, Z.shape) == 0:
+    if sigma[0] <= 1e-14 * np.linalg.norm(X):  # of equal rows the mean, rounded, leaves that
         raise ValueError("`X` must vary: all its rows are equal, so no direction has variance.")
     size = np.abs(V)
     largest = (size > (1 - 1e-8) * size.max(1, keepdims=True)).argmax(

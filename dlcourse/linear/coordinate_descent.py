@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.linalg import lapack
 
 Array = np.ndarray
+SINGULAR = 1e-10  # relative: a smaller pivot or eigenvalue of a curvature matrix is rounding
 MAX_ROUNDS = 1_000  # for one penalty: cycles over coordinates that come in, and jumps
 
 
@@ -98,34 +99,39 @@ def duality_gap(
 
 def minimizer(
     problem: Problem, start: Float[Array, " p"], lam: float, tolerance: float
-) -> Float[Array, " p"]:
-    """The minimizer of J, or a b whose duality gap is at most `tolerance` times the variance.
+) -> tuple[Float[Array, " p"], bool]:
+    """The minimizer of J, and whether it was reached; with a `tolerance`, a b near enough.
+
+    Near enough is a duality gap of at most `tolerance` times the variance.
 
     Coordinate descent over the zeros that the fit pulls away from zero. When there are none, the
     signs are likely those of the solution, and for known signs the solution is a linear system: go
     there, as far as the signs allow, and on without the coordinate that has become zero. Stay if
     all optimality conditions hold; else others may come in. J falls from one set of signs to the
-    next, so none comes twice.
+    next, so none comes twice. Without a lasso's part signs do not matter: one linear system.
     """
+    l1, l2 = problem.penalties(lam)
+    if l1 == 0:
+        return _minimum_of_bowl(problem.gram, l2, problem.moments)
     b, is_there = start.copy(), True
     for _ in range(MAX_ROUNDS):
         slopes = problem.slopes(b)
-        enters = _wants_in(problem, b, slopes, lam)
+        enters = _wants_in(problem, b, slopes, l1)
         if is_there and enters.any():
             coordinate_cycle(problem, b, lam, np.flatnonzero(enters))
             continue
         b, is_there = _keeping_signs(problem, b, slopes, lam)
-        if is_there and not _wants_in(problem, b, problem.slopes(b), lam).any():
-            return b
-        if duality_gap(problem, b, lam) <= tolerance * problem.variance:
-            return b
-    return b
+        if is_there and not _wants_in(problem, b, problem.slopes(b), l1).any():
+            return b, True
+        if tolerance and duality_gap(problem, b, lam) <= tolerance * problem.variance:
+            return b, True
+    return b, False
 
 
-def _wants_in(problem, b, slopes, lam) -> Bool[Array, " p"]:
+def _wants_in(problem, b, slopes, l1) -> Bool[Array, " p"]:
     """Which zeros the fit pulls at more strongly than the penalty holds them."""
-    l1, _ = problem.penalties(lam)
-    return (b == 0) & (np.abs(slopes) > l1 * (1 + 1e-12))
+    rounding = 1e-12 * l1 + 1e-14 * np.sqrt(problem.variance)
+    return (b == 0) & (np.abs(slopes) > l1 + rounding)
 
 
 def _keeping_signs(problem, b, slopes, lam):
@@ -135,25 +141,18 @@ def _keeping_signs(problem, b, slopes, lam):
               = c_A - (G b)_A - \lambda a \, \mathrm{sign}(b_A) - \lambda (1 - a) b_A
 
     A are the coordinates that are not zero. Where a column in A is a combination of others, the
-    system has no single solution: then go along the combination, which changes the penalty alone.
-    Also says whether the minimizer is reached.
+    system may have no solution: then go along the combination, which changes the penalty alone,
+    until a coordinate is zero. Also says whether the minimizer is reached.
     """
     l1, l2 = problem.penalties(lam)
     A = np.flatnonzero(b)
     if not len(A):
         return b, True
     start, b = b[A], b.copy()
-    curvature = problem.gram[A][:, A]
-    curvature.flat[:: len(A) + 1] += l2  # the diagonal
     downhill = slopes[A] - l1 * np.sign(start) - l2 * start
-    # Cholesky, called directly: half the work of `np.linalg.solve`, a fifth of its overhead.
-    _, way, redundant = lapack.dposv(curvature, downhill, lower=True)
-    if redundant:
-        way = _without_effect(curvature, redundant - 1)
-        way *= np.copysign(l1, downhill @ way)  # of any length, and none for ridge
-    shrinks = way * start < 0
-    crosses = (shrinks if redundant else (start + way) * start < 0) & (l1 > 0)
-    if not crosses.any():  # only the lasso's part of the penalty has a corner at zero
+    way, has_end = _minimum_of_bowl(problem.gram[A][:, A], l2, downhill)
+    crosses = way * start < 0 if not has_end else (start + way) * start < 0
+    if not crosses.any():
         b[A] = start + way
         return b, True
     share = np.full(len(A), np.inf)  # of the way, until each coordinate is zero
@@ -163,9 +162,22 @@ def _keeping_signs(problem, b, slopes, lam):
     return b, False
 
 
-def _without_effect(gram, last):
-    """A change of the coefficients, 1 in the `last`, that leaves the fit of the columns alone."""
-    change = np.zeros(len(gram))
-    change[:last] = -np.linalg.solve(gram[:last, :last], gram[:last, last])
-    change[last] = 1.0
-    return change
+def _minimum_of_bowl(gram, l2, downhill):
+    """The way from zero to the minimum of a quadratic; where it has none, a way that only falls.
+
+    Also says which of the two it is. With more columns than rows `gram` is singular, up to
+    rounding, which makes Cholesky break down or, worse, go on with a pivot that is rounding.
+    """
+    curvature = gram.copy()
+    curvature.flat[:: len(gram) + 1] += l2  # the diagonal
+    # Cholesky, called directly: half the work of `np.linalg.solve`, a fifth of its overhead.
+    factor, way, breaks_down = lapack.dposv(curvature, downhill, lower=True)
+    if not breaks_down and factor.diagonal().min() ** 2 > SINGULAR * (1 + l2):
+        return way, True
+    eigenvalues, V = np.linalg.eigh(gram)
+    along, is_flat = V.T @ downhill, eigenvalues <= SINGULAR * eigenvalues[-1]
+    flat = V[:, is_flat] @ along[is_flat]
+    if l2 == 0 and np.abs(flat).max(initial=0.0) > 1e-10 * np.abs(downhill).max():
+        return flat, False
+    bowl = np.where(is_flat, l2 or np.inf, eigenvalues + l2)
+    return V @ (along / bowl), True

@@ -44,8 +44,8 @@ def by_normal_equations(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Soluti
     normal equations: rank 2 of 2
     beta = [1. 2.]
     """
-    gram, moments, rank = _normal_equations(X, y)
-    return Solution(np.linalg.solve(gram, moments), rank, "normal equations")
+    gram, moments, rank, units = _normal_equations(X, y)
+    return Solution(np.linalg.solve(gram, moments) / units, rank, "normal equations")
 
 
 def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
@@ -60,10 +60,10 @@ def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     Cholesky: rank 2 of 2
     beta = [1. 2.]
     """
-    gram, moments, rank = _normal_equations(X, y)
+    gram, moments, rank, units = _normal_equations(X, y)
     R = np.linalg.cholesky(gram).T
     w = forward_substitution(R.T, moments)
-    return Solution(back_substitution(R, w), rank, "Cholesky")
+    return Solution(back_substitution(R, w) / units, rank, "Cholesky")
 
 
 def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
@@ -83,7 +83,7 @@ def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     p = X.shape[1]
     triangle = np.linalg.qr(np.column_stack([X, y]), mode="r")
     R, w = triangle[:p, :p], triangle[:p, p]
-    rank = numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape)
+    rank = numerical_rank(np.linalg.svd(R / units_of(X), compute_uv=False), X.shape)
     _require_full_rank(rank, X.shape)
     return Solution(back_substitution(R, w), rank, "QR")
 
@@ -93,7 +93,8 @@ def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
 
     .. math:: X = U \Sigma V^\top, \qquad \hat\beta = V \Sigma^+ U^\top y
 
-    Directions of X whose singular value is zero up to rounding get the coefficient zero.
+    Directions of X whose singular value is zero up to rounding get the coefficient zero. Below
+    full column rank the shortest solution, and so the answer, depends on the units of the columns.
     Reference: Penrose (1956). Book: eq. `eq-minimum-norm`.
 
     >>> minimum_norm(np.array([[1.0, 1.0], [2.0, 2.0]]), np.array([2.0, 4.0]))
@@ -101,6 +102,9 @@ def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     beta = [1. 1.]
     """
     X, y = _checks.regression_data(X, y)
+    spectrum = np.linalg.svd(X / units_of(X), compute_uv=False)
+    if numerical_rank(spectrum, X.shape) == X.shape[1]:  # one solution, and QR minds no units
+        return by_qr(X, y)._replace(method="minimum norm")
     U, singular_values, Vt = np.linalg.svd(X, full_matrices=False)
     rank = numerical_rank(singular_values, X.shape)
     coordinates = (U[:, :rank].T @ y) / singular_values[:rank]
@@ -115,6 +119,7 @@ def largest_curvature(X: Float[Array, "n p"]) -> float:
     >>> largest_curvature(np.array([[2.0, 0.0], [0.0, 1.0]]))
     2.0
     """
+    X = _checks.design_matrix(X)
     return float(np.linalg.eigvalsh(X.T @ X / len(X))[-1])
 
 
@@ -138,8 +143,10 @@ def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
     array([2., 2.])
     """
     X = _checks.design_matrix(X)
+    _checks.not_negative(noise_sd, "noise_sd")
     R = np.linalg.qr(X, mode="r")
-    _require_full_rank(numerical_rank(np.linalg.svd(R, compute_uv=False), X.shape), X.shape)
+    spectrum = np.linalg.svd(R / units_of(X), compute_uv=False)
+    _require_full_rank(numerical_rank(spectrum, X.shape), X.shape)
     R_inverse = back_substitution(R, np.eye(len(R)))
     return noise_sd**2 * R_inverse @ R_inverse.T
 
@@ -150,6 +157,7 @@ def back_substitution(R: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float
     >>> back_substitution(np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([5.0, 8.0]))
     array([1., 2.])
     """
+    R, b = _checks.as_floats(R, "R"), _checks.as_floats(b, "b")
     x = np.zeros_like(b)
     for j in reversed(range(len(b))):
         x[j] = (b[j] - R[j, j + 1 :] @ x[j + 1 :]) / R[j, j]
@@ -162,7 +170,21 @@ def forward_substitution(L: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Fl
     >>> forward_substitution(np.array([[4.0, 0.0], [2.0, 1.0]]), np.array([8.0, 5.0]))
     array([2., 1.])
     """
+    L, b = _checks.as_floats(L, "L"), _checks.as_floats(b, "b")
     return back_substitution(L[::-1, ::-1], b[::-1])[::-1]
+
+
+def units_of(X: Float[Array, "n p"]) -> Float[Array, " p"]:
+    """For each column a power of two at or above its largest entry; 1 for a column of zeros.
+
+    A column in cents instead of dollars is as independent of the others as before. So ranks are
+    read from columns in these units. Powers of two, because dividing by them rounds nothing.
+
+    >>> units_of(np.array([[3.0, 0.0], [-1.0, 0.0]]))
+    array([4., 1.])
+    """
+    largest = np.abs(X).max(0)
+    return np.ldexp(X.dtype.type(1), np.frexp(np.where(largest > 0, largest, 0.5))[1])
 
 
 def numerical_rank(spectrum: Float[Array, " p"], shape: tuple[int, int]) -> int:
@@ -180,12 +202,14 @@ def numerical_rank(spectrum: Float[Array, " p"], shape: tuple[int, int]) -> int:
 
 
 def _normal_equations(X, y):
-    """X'X, X'y and the rank that X'X shows."""
+    """X'X, X'y and the rank that X'X shows, for X in its own units; and these units."""
     X, y = _checks.regression_data(X, y)
+    units = units_of(X)
+    X = X / units
     gram = X.T @ X  # NumPy sees the symmetry and calls SYRK: half the work of a general product
     rank = numerical_rank(np.linalg.eigvalsh(gram), X.shape)
     _require_full_rank(rank, X.shape, "X'X")
-    return gram, X.T @ y, rank
+    return gram, X.T @ y, rank, units
 
 
 def _require_full_rank(rank, shape, seen="X"):

@@ -5,6 +5,9 @@ X  design matrix (n, p), with a column of ones for the intercept    beta   coeff
 y  0 or 1 (n,); labels  the classes 0, ..., m - 1 (n,)              theta  one row a class (m, p)
 lam  ridge penalty per observation; a constant column is an intercept and is never penalized
 
+With `weights` (n,) the mean over observations is a weighted one, where only proportions matter;
+weights of classes are `class_weights[y]`.
+
 scikit-learn's `LogisticRegression(C=...)` adds the losses up instead of averaging them: its C is
 our 1 / (n lam). Its default, C = 1, is a penalty; ours is none.
 
@@ -17,11 +20,12 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import special
 
 from dlcourse import _checks
 from dlcourse.linear.least_squares import largest_curvature
-from dlcourse.linear.newton import Fit, SeparableError, check_overlap, descend, newton
-from dlcourse.losses import LogisticLoss, SoftmaxLoss, log_sum_exp, sigmoid
+from dlcourse.linear.newton import Fit, SeparableError, check_overlap, descend, newton, of_one_size
+from dlcourse.losses import LogisticLoss, SoftmaxLoss, sigmoid
 
 Array = np.ndarray
 
@@ -31,32 +35,30 @@ def by_newton(
     y: Float[Array, " n"],
     lam: float = 0.0,
     *,
+    weights: Float[Array, " n"] | None = None,
     max_steps: int = 100,
-    renewal: float = 0.25,
 ) -> Fit:
     r"""Maximum likelihood by Newton's method, also called iteratively reweighted least squares.
 
     .. math:: \beta^{(k+1)} = \beta^{(k)} - t_k H_k^{-1} \nabla J(\beta^{(k)})
 
-    A Hessian costs about p/5 gradients, so after a good step the next one keeps it, corrected by
-    what the two gradients say of the curvature (BFGS). It is computed anew where that would bring
-    the Newton decrement :math:`\nabla J^\top H^{-1} \nabla J` to more than `renewal` times its last
-    value; `renewal=0` computes it at every step, which is Newton's method proper.
-    Reference: Nocedal and Wright (2006), sections 3.3 and 6.1. Book: eq. `eq-logistic-newton`.
+    A step is halved while it does not bring the loss down enough. `lam` is one number. Raises
+    `SeparableError` where no finite coefficients are best, and `ValueError` where many are.
+    Reference: Nocedal and Wright (2006), section 3.3. Book: eq. `eq-logistic-newton`.
 
     >>> X = np.column_stack([np.ones(4), [0.0, 0.0, 1.0, 1.0]])
     >>> by_newton(X, np.array([0.0, 1.0, 1.0, 1.0]), lam=0.1)
     Newton: converged, mean loss 0.508919
     coefficients = [0.7157 0.8583]
     """
-    X, y, lam = _binary(X, y, lam)
+    X, y, lam, weights = _binary(X, y, lam, weights)
+    to_own_side = (2 * y - 1)[:, None] * of_one_size(X)
     return newton(
-        LogisticLoss(X, y, lam),
-        lambda beta: hessian(X, beta) + np.diag(lam),
-        lambda direction: (2 * y - 1) * (X @ direction),
+        LogisticLoss(X, y, lam, weights),
+        lambda beta: hessian(X, beta, weights) + np.diag(lam),
+        lambda direction: to_own_side @ direction,
         np.zeros(X.shape[1]),
-        max_steps,
-        renewal,
+        _checks.count(max_steps, "max_steps"),
     )
 
 
@@ -75,15 +77,17 @@ def by_gradient_descent(
     It sees complete separation once it classifies all observations; of separation with ties at
     the border it only says that it did not converge. Book: eq. `eq-logistic-smoothness`.
     """
-    X, y, lam = _binary(X, y, lam)
+    X, y, lam, _ = _binary(X, y, lam)
     L = largest_curvature(X) / 4 + lam.max()
     fit = descend(LogisticLoss(X, y, lam), np.zeros(len(lam)), 1 / L, max_steps, tolerance)
-    check_overlap((2 * y - 1) * (X @ fit.coefficients), fit.coefficients, lam)
+    check_overlap((2 * y - 1) * (of_one_size(X) @ fit.coefficients), fit.coefficients, lam)
     return fit
 
 
-def hessian(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p p"]:
-    r"""Second derivatives of the mean loss: least squares' X'X/n, weighted by p(1 - p).
+def hessian(
+    X: Float[Array, "n p"], beta: Float[Array, " p"], weights: Float[Array, " n"] | None = None
+) -> Float[Array, "p p"]:
+    r"""Second derivatives of the (weighted) mean loss: least squares' X'X/n, weighted by p(1 - p).
 
     .. math:: H(\beta) = \frac1n X^\top W X, \qquad W = \mathrm{diag}\, p_i (1 - p_i)
 
@@ -92,9 +96,10 @@ def hessian(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p
     >>> hessian(np.array([[1.0], [1.0]]), np.zeros(1))
     array([[0.25]])
     """
-    p = sigmoid(X @ beta)
-    weighted = X * np.sqrt(p * (1 - p))[:, None]
-    return weighted.T @ weighted / len(X)  # A'A: NumPy calls SYRK, half the work of A'B
+    X = _checks.design_matrix(X)
+    p = sigmoid(X @ _checks.points(beta, X.shape[1], "beta"))
+    weighted = X * np.sqrt(_checks.shares(weights, len(X)) * p * (1 - p))[:, None]
+    return weighted.T @ weighted  # A'A: NumPy calls SYRK, half the work of A'B
 
 
 def covariance(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p p"]:
@@ -107,7 +112,9 @@ def covariance(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array,
     >>> covariance(np.ones((100, 1)), np.zeros(1))
     array([[0.04]])
     """
-    return np.linalg.inv(len(X) * hessian(X, beta))
+    H = len(X) * hessian(X, beta)
+    units = np.sqrt(np.diag(H))  # a matrix with unit diagonal is inverted: no column's unit matters
+    return np.linalg.inv(H / np.outer(units, units)) / np.outer(units, units)
 
 
 def separating_direction(
@@ -139,7 +146,7 @@ def softmax(scores: Float[Array, "*many m"]) -> Float[Array, "*many m"]:
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    return np.exp(scores - log_sum_exp(scores, axis=-1))
+    return special.softmax(_checks.as_floats(scores, "scores"), axis=-1)
 
 
 def softmax_by_newton(
@@ -147,8 +154,8 @@ def softmax_by_newton(
     labels: Int[Array, " n"],
     lam: float = 0.0,
     *,
+    weights: Float[Array, " n"] | None = None,
     max_steps: int = 100,
-    renewal: float = 0.25,
 ) -> Fit:
     r"""Maximum likelihood of the multinomial logit by Newton's method.
 
@@ -157,16 +164,20 @@ def softmax_by_newton(
     relative to class k. The singular Hessian is completed by a matrix that acts on common shifts
     alone, so the Newton step is that of the identified part. Book: eq. `eq-softmax-base`.
     """
-    X, labels, lam = _multinomial(X, labels, lam)
-    m, p = labels.max() + 1, X.shape[1]
-    common_shifts = np.kron(np.full((m, m), 1 / m), np.diag((X**2).mean(0)))
+    X, labels, lam, weights = _multinomial(X, labels, lam, weights)
+    m, p, rows = labels.max() + 1, X.shape[1], of_one_size(X)
+
+    def hessian_at(theta):
+        H = softmax_hessian(X, theta.reshape(m, p), weights) + np.diag(lam)
+        curvatures = np.diag(H).reshape(m, p).mean(0)  # common shifts get some of the same size
+        return H + np.kron(np.full((m, m), 1 / m), np.diag(curvatures))
+
     fit = newton(
-        SoftmaxLoss(X, labels, lam),
-        lambda theta: softmax_hessian(X, theta.reshape(m, p)) + np.diag(lam) + common_shifts,
-        lambda direction: _leads(X, labels, direction.reshape(m, p)),
+        SoftmaxLoss(X, labels, lam, weights),
+        hessian_at,
+        lambda direction: _leads(rows, labels, direction.reshape(m, p)),
         np.zeros(m * p),
-        max_steps,
-        renewal,
+        _checks.count(max_steps, "max_steps"),
     )
     return replace(fit, coefficients=fit.coefficients.reshape(m, p))
 
@@ -183,16 +194,18 @@ def softmax_by_gradient_descent(
 
     .. math:: L = \tfrac12 \lambda_{\max}(X^\top X / n) + \lambda
     """
-    X, labels, lam = _multinomial(X, labels, lam)
+    X, labels, lam, _ = _multinomial(X, labels, lam)
     L = largest_curvature(X) / 2 + lam.max()
     fit = descend(SoftmaxLoss(X, labels, lam), np.zeros(len(lam)), 1 / L, max_steps, tolerance)
     theta = fit.coefficients.reshape(-1, X.shape[1])
-    check_overlap(_leads(X, labels, theta), fit.coefficients, lam)
+    check_overlap(_leads(of_one_size(X), labels, theta), fit.coefficients, lam)
     return replace(fit, coefficients=theta)
 
 
-def softmax_hessian(X: Float[Array, "n p"], theta: Float[Array, "m p"]) -> Float[Array, "mp mp"]:
-    r"""Second derivatives of the mean loss, block (k, l) for the classes k and l.
+def softmax_hessian(
+    X: Float[Array, "n p"], theta: Float[Array, "m p"], weights: Float[Array, " n"] | None = None
+) -> Float[Array, "mp mp"]:
+    r"""Second derivatives of the (weighted) mean loss, block (k, l) for the classes k and l.
 
     .. math:: H_{kl} = \frac1n \sum_{i=1}^n p_{ik} (1\{k = l\} - p_{il}) \, x_i x_i^\top
 
@@ -203,12 +216,14 @@ def softmax_hessian(X: Float[Array, "n p"], theta: Float[Array, "m p"]) -> Float
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
+    X = _checks.design_matrix(X)
+    theta = _checks.points(theta, X.shape[1], "theta")
     (n, p), m = X.shape, len(theta)
-    probabilities = softmax(X @ theta.T).T  # (m, n)
+    probabilities, shares = softmax(X @ theta.T).T, _checks.shares(weights, n)  # (m, n)
     H = np.empty((m, p, m, p))
     for k, p_k in enumerate(probabilities):
-        weights = p_k * ((np.arange(m) == k)[:, None] - probabilities)  # (m, n)
-        H[k] = np.moveaxis((weights[:, None] * X.T) @ X / n, 0, 1)
+        factors = shares * p_k * ((np.arange(m) == k)[:, None] - probabilities)  # (m, n)
+        H[k] = np.moveaxis((factors[:, None] * X.T) @ X, 0, 1)
     return H.reshape(m * p, m * p)
 
 
@@ -218,20 +233,30 @@ def _leads(X, labels, theta):
     return np.take_along_axis(scores, labels[:, None], axis=1) - scores
 
 
-def _binary(X, y, lam):
+def _weights(weights, n):
+    """The shares of the observations, and which of them count at all."""
+    shares = _checks.shares(weights, n)
+    return shares, shares > 0
+
+
+def _binary(X, y, lam, weights=None):
     X, y = (data.astype(float, copy=False) for data in _checks.regression_data(X, y))
     _checks.zeros_and_ones(y)
+    weights, counts = _weights(weights, len(y))
+    X, y, weights = X[counts], y[counts], weights[counts]
     if y.min() == y.max():
         raise ValueError(
             f"`y` must hold both 0 and 1, got only {y[0]:g}: there is nothing to tell apart. "
             "Collect observations of the other class."
         )
-    return X, y, _penalties(X, lam)
+    return X, y, _penalties(X, lam), weights
 
 
-def _multinomial(X, labels, lam):
+def _multinomial(X, labels, lam, weights=None):
     X = _checks.design_matrix(X).astype(float, copy=False)
     labels = _checks.class_labels(labels, len(X))
+    weights, is_counted = _weights(weights, len(labels))
+    X, labels, weights = X[is_counted], labels[is_counted], weights[is_counted]
     counts = np.bincount(labels)
     if len(counts) < 2 or counts.min() == 0:
         raise ValueError(
@@ -239,16 +264,17 @@ def _multinomial(X, labels, lam):
             f"least 2, got {np.unique(labels).tolist()[:10]}. "
             "Use `np.unique(labels, return_inverse=True)[1]`."
         )
-    return X, labels, np.tile(_penalties(X, lam), len(counts))
+    return X, labels, np.tile(_penalties(X, lam), len(counts)), weights
 
 
 def _penalties(X, lam):
-    """One penalty a coefficient: zero for constant columns, the intercept."""
-    if not (np.isfinite(lam) and lam >= 0):
-        raise ValueError(f"`lam` must be a number, 0 or more, got {lam!r}.")
-    if lam == 0:
-        return np.zeros(X.shape[1])
-    return np.where((X == X[0]).all(0), 0.0, lam)
+    """One penalty a coefficient: zero for a constant column, the intercept, unless it is zeros."""
+    if not (_checks.is_number(lam) and lam >= 0):
+        raise ValueError(
+            f"`lam` must be a number, 0 or more, got {lam!r}. One penalty a coefficient? "
+            "`LogisticLoss(X, y, lam)` and `optim.minimize` take it."
+        )
+    return np.where((X == X[0]).all(0) & (X[0] != 0), 0.0, float(lam))
 
 
 def smoothness(X: Float[Array, "n p"]) -> float:

@@ -48,7 +48,8 @@ def logit_data(n: int, beta: Float[Array, " p"], rng, correlation: float = 0.0) 
     50 observations of a logit, 18 of them 1
     true beta = [-1.  2.]
     """
-    beta = _checks.floats(beta, "beta")
+    _checks.generator(rng)
+    n, beta = _checks.count(n, "n"), _checks.vector(beta, "beta")
     if not 0 <= correlation < 1:
         raise ValueError(f"`correlation` must lie in [0, 1), got {correlation!r}.")
     own, common = rng.normal(size=(n, len(beta))), rng.normal(size=(n, 1))
@@ -97,6 +98,7 @@ class Repeated(PrintsTable):
 
 def repeat(beta: Float[Array, " p"], sizes: Sequence[int], n_draws: int, rng) -> Repeated:
     """Draw `n_draws` samples of each size from a logit, and fit each that can be fitted."""
+    beta, n_draws = _checks.vector(beta, "beta"), _checks.count(n_draws, "n_draws")
     fits = [_fit_draws(beta, n, n_draws, rng) for n in sizes]
     estimates, standard_errors = ([f[:, column] for f in fits] for column in (0, 1))
     return Repeated(float(beta[-1]), np.array(sizes), estimates, standard_errors, n_draws)
@@ -109,7 +111,7 @@ def _fit_draws(beta, n, n_draws, rng):
         if y.min() == y.max():  # one class only: the intercept alone separates
             continue
         try:
-            at = logistic.by_newton(X, y, renewal=0.0).coefficients
+            at = logistic.by_newton(X, y).coefficients
         except SeparableError:
             continue
         found.append((at[-1], standard_errors(X, at)[-1]))
@@ -137,6 +139,8 @@ def average_effects(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[A
     >>> average_effects(np.array([[1.0, 0.0]]), np.array([0.0, 2.0]))
     array([0. , 0.5])
     """
+    X = _checks.design_matrix(X)
+    beta = _checks.points(beta, X.shape[1], "beta")
     p = sigmoid(X @ beta)
     return (p * (1 - p)).mean() * beta
 
@@ -175,8 +179,18 @@ class Report(PrintsTable):
 
 
 def report(X: Float[Array, "n p"], y: Float[Array, " n"], names: Sequence[str]) -> Report:
-    """Fit by maximum likelihood, and put coefficients, odds ratios and average effects together."""
-    beta = logistic.by_newton(X, y, renewal=0.0).coefficients
+    """Fit by maximum likelihood, and put coefficients, odds ratios and average effects together.
+
+    `names` are those of the features, without the intercept. Raises `ValueError` as
+    `logistic.by_newton` does, and where the first column of `X` is not the intercept.
+    """
+    X = _checks.design_matrix(X)
+    if (X[:, 0] != 1).any() or len(names) != X.shape[1] - 1:
+        raise ValueError(
+            f"`X` must have a first column of ones and then {len(names)} features, as many as "
+            f"`names`, got {X.shape[1]} columns. Use `np.column_stack([np.ones(n), features])`."
+        )
+    beta = logistic.by_newton(X, y).coefficients
     return Report(tuple(names), beta, standard_errors(X, beta), average_effects(X, beta))
 
 
@@ -214,10 +228,16 @@ def multinomial(
 ) -> Multinomial:
     """Fit a multinomial logit; standard errors from the Hessian without the base class.
 
+    `names` has one entry a column of X. Raises `ValueError` as `logistic.softmax_by_newton` does.
     Book: eq. `eq-softmax-base`, `eq-softmax-hessian`.
     """
-    theta = logistic.softmax_by_newton(X, labels, renewal=0.0).coefficients
+    X = _checks.design_matrix(X)
+    if len(names) != X.shape[1]:
+        raise ValueError(f"`names` must have {X.shape[1]} entries, one a column, got {names!r}.")
+    theta = logistic.softmax_by_newton(X, labels).coefficients
     m, p = theta.shape
+    if _checks.count(base, "base", least=0) >= m:
+        raise ValueError(f"`base` must be one of the classes 0, ..., {m - 1}, got {base!r}.")
     hessian = logistic.softmax_hessian(X, theta)
     free = np.repeat(np.arange(m) != base, p)  # theta[base] is held at zero
     errors = np.zeros(m * p)

@@ -23,7 +23,8 @@ def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array,
     """
     X, y = _checks.regression_data(X, y)
     _checks.zeros_and_ones(y)
-    A = (2 * y - 1)[:, None] * X
+    unit = np.abs(X).max() or 1.0  # or in small units every margin would look like rounding
+    A = (2 * y - 1)[:, None] * X / unit
     E = np.vstack([A.T, np.ones(len(A))])
     target = np.zeros(len(E))
     target[-1] = 1.0
@@ -35,4 +36,4 @@ def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array,
             "`dlcourse.linear.logistic.by_newton(X, y)` finds the estimate, or says why there is "
             "none."
         )
-    return -residual[:-1] / residual[-1]
+    return -residual[:-1] / residual[-1] / unit

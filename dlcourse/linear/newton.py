@@ -2,7 +2,8 @@ r"""The loops under logit and softmax regression.
 
 loss  gives (value, gradient) at the coefficients   x   the coefficients as one vector
 H     its matrix of second derivatives              margins  how far a direction moves each
-                                                             observation to its own side
+                                                             observation to its own side, per
+                                                             unit of the observation's size
 """
 
 from dataclasses import dataclass
@@ -52,23 +53,19 @@ class Fit:
         return f"{self.method}: {how}, mean loss {self.loss:.6g}\ncoefficients = {digits}"
 
 
-def newton(loss, hessian_at, margins_of, x, max_steps, renewal):
+def newton(loss, hessian_at, margins_of, x, max_steps):
     """Newton steps down a convex loss, halved while they do not bring it down enough."""
     value, gradient = loss(x)
-    H, decrement, n_steps = hessian_at(x), np.inf, 0
-    _check_rank(H, loss.X.shape)
+    _check_rank(hessian_at(x), loss)
+    decrement, n_steps = np.inf, 0
     while decrement > CONVERGED and n_steps < max_steps:
-        step = -np.linalg.solve(H, gradient)
-        if -(gradient @ step) > renewal * decrement:
-            H = hessian_at(x)
-            step = -np.linalg.solve(H, gradient)
+        step = -_solve(hessian_at(x), gradient)
         check_overlap(margins_of(step), step, loss.lam)
         decrement = -(gradient @ step)  # twice the fall of the quadratic model, in any units
         t, (new_value, new_gradient) = 1.0, loss(x + step)
         while new_value > value * (1 + ROUNDING) - t * decrement / 4:
             t /= 2
             new_value, new_gradient = loss(x + t * step)
-        H = _through_secant(H, t * step, new_gradient - gradient)
         x, value, gradient = x + t * step, new_value, new_gradient
         n_steps += 1
     is_converged = bool(decrement <= CONVERGED)
@@ -94,26 +91,45 @@ def check_overlap(margins, direction, lam):
     """Raise if `direction` separates: a certificate, so never raised where the maximum exists.
 
     A Newton step on separable data moves the separated observations by about 1, step after step;
-    the last step on other data moves none of them visibly.
+    the last step on other data moves none of them visibly. The margins are those of observations
+    brought to one size (`of_one_size`): beside the raw margin of one huge entry, such as a code for
+    a missing value, all others would look like rounding.
     """
     if margins.max() > 1e-3 and margins.min() >= -NEGLIGIBLE * margins.max() and not np.any(lam):
         raise SeparableError(direction)
 
 
-def _through_secant(H, move, change):
-    """The BFGS update: the matrix close to H that maps the move to the gradient's change."""
-    curvature, image = change @ move, H @ move
-    if not curvature > 0:  # the last steps of all, where the change is rounding
-        return H
-    return H + np.outer(change, change) / curvature - np.outer(image, image) / (move @ image)
+def of_one_size(X: Float[Array, "n p"]) -> Float[Array, "n p"]:
+    """Rows shortened until no entry is above the median of its column, zeros apart.
+
+    >>> of_one_size(np.array([[1.0, 20.0], [1.0, -10.0], [1.0, 0.0], [1.0, 5e9]]))[:, 1]
+    array([ 20., -10.,   0.,  20.])
+    """
+    entries = np.abs(X)
+    medians = [np.median(column[column > 0]) if column.any() else 1.0 for column in entries.T]
+    return X / np.maximum(1.0, (entries / medians).max(1, keepdims=True))
 
 
-def _check_rank(H, shape):
-    scale = 1 / np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
+def _solve(H, gradient):
+    """The solution of H x = gradient; a unit diagonal, so that no column's unit matters."""
+    scale = _scale(H)
+    return scale * np.linalg.solve(scale[:, None] * H * scale, scale * gradient)
+
+
+def _scale(H):
+    return 1 / np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
+
+
+def _check_rank(H, loss):
+    scale, shape = _scale(H), loss.X.shape
     rank = numerical_rank(np.linalg.eigvalsh(scale[:, None] * H * scale), shape)
     if rank < len(H):
+        cure = (
+            "Several constant columns? Keep one, the intercept: `lam` leaves them alone."
+            if np.any(loss.lam)
+            else "Drop redundant columns, collect more rows, or set `lam` above 0."
+        )
         raise ValueError(
             f"The columns of `X`, shape {shape}, must be linearly independent, and are not: the "
-            "coefficients are not unique. Drop redundant columns, collect more rows, or set `lam` "
-            "above 0."
+            f"coefficients are not unique. {cure}"
         )

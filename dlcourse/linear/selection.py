@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dlcourse import _checks
+from dlcourse.linear.least_squares import units_of
 from dlcourse.linear.shrinkage import standardize
 from dlcourse.tables import PrintsTable, Table
 
@@ -74,6 +75,7 @@ def rss(X: Float[Array, "n p"], y: Float[Array, " n"], features) -> float:
     """
     X, y = _checks.regression_data(X, y)
     design = np.column_stack([np.ones(len(X)), X[:, list(features)]])
+    design = design / units_of(design)  # or `lstsq` drops a column of small numbers
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     return float(residual @ residual)
 
@@ -171,7 +173,7 @@ def _best_of_size(gram, moments, k):
 def _check_size(X, size):
     n, p = X.shape
     limit = min(p, n - 1)
-    size = limit if size is None else size
+    size = limit if size is None else _checks.count(size, "size", least=0)
     if not 0 <= size <= limit:
         raise ValueError(
             f"`size` must lie between 0 and {limit} for {n} rows and {p} features, got {size}: "

@@ -66,7 +66,7 @@ class Path:
         return np.count_nonzero(self.beta, axis=-1)
 
     def predict(self, X: Float[Array, "m p"]) -> Float[Array, "*lams m"]:
-        return np.expand_dims(self.intercept, -1) + self.beta @ X.T
+        return np.expand_dims(self.intercept, -1) + self.beta @ _checks.design_matrix(X).T
 
     def __repr__(self):
         name = {0.0: "ridge", 1.0: "lasso"}.get(self.l1_ratio, f"elastic net ({self.l1_ratio:g})")
@@ -109,6 +109,7 @@ def ridge(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> Path:
 
     .. math:: \hat b = (Z^\top Z / n + \lambda I)^{-1} Z^\top y / n
 
+    One penalty for all: for several, `elastic_net(X, y, lams, l1_ratio=0)`.
     Reference: Hoerl and Kennard (1970).
 
     >>> ridge(np.array([[-1.0], [1.0]]), np.array([0.0, 4.0]), lam=1.0)
@@ -116,7 +117,7 @@ def ridge(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> Path:
     intercept = 2.0000, beta = [1.]
     """
     data = _Data.of(X, y, 0.0)
-    _check_lam(lam)
+    _checks.positive(lam, "lam")
     gram, moments = data.problem.gram, data.problem.moments
     b = np.linalg.solve(gram + lam * np.eye(len(gram)), moments)
     return data.fit(np.asarray(lam, float), b)
@@ -140,15 +141,16 @@ def elastic_net(
     lam: float | Float[Array, " lams"],
     l1_ratio: float,
     *,
-    tolerance: float = 1e-12,
+    tolerance: float = 0.0,
 ) -> Path:
-    r"""Coordinate descent on J, until the duality gap is at most `tolerance` times y's variance.
+    r"""Coordinate descent on J, until all optimality conditions hold, up to rounding.
 
+    With a `tolerance`, until the duality gap is at most `tolerance` times y's variance. Where
+    columns are combinations of others, as with p > n, the minimizer need not be unique.
     Several penalties are taken in their order, each fit started from the last one: go downward.
     Reference: Zou and Hastie (2005); Friedman, Hastie and Tibshirani (2010).
     """
-    _check_lam(lam)
-    return _fit_each(_Data.of(X, y, l1_ratio), np.asarray(lam, float), tolerance)
+    return _fit_each(_Data.of(X, y, l1_ratio), _check_lam(lam), tolerance)
 
 
 def path(
@@ -158,13 +160,14 @@ def path(
     *,
     n_lams: int = 100,
     ratio: float = 1e-3,
-    tolerance: float = 1e-12,
+    tolerance: float = 0.0,
 ) -> Path:
     """Fits from the largest useful penalty, where all coefficients are zero, down to its `ratio`.
 
     The penalties are evenly spaced on a log scale.
     """
-    if not 0 < ratio < 1:
+    n_lams = _checks.count(n_lams, "n_lams")
+    if not (_checks.is_number(ratio) and 0 < ratio < 1):
         raise ValueError(f"`ratio` must lie between 0 and 1, got {ratio!r}: the path goes down.")
     data = _Data.of(X, y, l1_ratio)
     largest = data.largest_lam()
@@ -191,7 +194,7 @@ class _Data(NamedTuple):
 
     @classmethod
     def of(cls, X, y, l1_ratio):
-        if not 0 <= l1_ratio <= 1:
+        if not (_checks.is_number(l1_ratio) and 0 <= l1_ratio <= 1):
             raise ValueError(f"`l1_ratio` must lie in [0, 1]: 1 lasso, 0 ridge; got {l1_ratio!r}.")
         X, y = (data.astype(float, copy=False) for data in _checks.regression_data(X, y))
         features, n, y_mean = standardize(X), len(y), float(y.mean())
@@ -217,12 +220,13 @@ class _Data(NamedTuple):
 
 def _fit_each(data, lam, tolerance):
     """Fits along the penalties, each started from the one before."""
-    b, fits = np.zeros(len(data.problem.moments)), []
+    b, fits, all_reached = np.zeros(len(data.problem.moments)), [], True
     for each in np.atleast_1d(lam).tolist():
-        b = minimizer(data.problem, b, each, tolerance)
+        b, is_reached = minimizer(data.problem, b, each, tolerance)
         fits.append(b)
+        all_reached &= is_reached
     found = data.fit(lam, np.stack(fits).reshape(*lam.shape, -1))
-    if (found.gap > tolerance * data.problem.variance).any():
+    if not all_reached:
         warnings.warn(
             f"Coordinate descent left a duality gap of {found.gap.max():.2g} after {MAX_ROUNDS} "
             "rounds at one penalty; `gap` says where. Raise `tolerance` or end at a larger `lam`.",
@@ -233,9 +237,10 @@ def _fit_each(data, lam, tolerance):
 
 
 def _check_lam(lam):
-    lam = np.asarray(lam)
+    lam = _checks.as_floats(lam, "lam")
     if lam.ndim > 1 or lam.size == 0 or not (np.isfinite(lam).all() and (lam > 0).all()):
         raise ValueError(
             f"`lam` must be a positive number, or several (k,), got {lam}. "
             "Without a penalty use `least_squares.by_qr`."
         )
+    return lam

@@ -1,8 +1,8 @@
-"""Optimizers: update rules as frozen records, step rules, and the loop that repeats them."""
+"""Optimizers: update rules as frozen records, step rules, and the loops that repeat them."""
 
 from dlcourse.optim.adam import Adam, AdamW, AMSGrad
 from dlcourse.optim.gradient_descent import GradientDescent
-from dlcourse.optim.minimize import Descent, minimize
+from dlcourse.optim.minimize import Descent, minimize, walk
 from dlcourse.optim.momentum import GrowingMomentum, HeavyBall, Nesterov
 from dlcourse.optim.muon import Muon, jordan_scale, moonlight_scale, newton_schulz
 from dlcourse.optim.partition import Partition, Piece, muon_for_hidden
@@ -56,4 +56,5 @@ __all__ = [
     "moonlight_scale",
     "muon_for_hidden",
     "newton_schulz",
+    "walk",
 ]

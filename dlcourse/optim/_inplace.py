@@ -1,6 +1,6 @@
 """Steps in place: checks, blocks that stay in the processor's cache, and y += a x in one pass.
 
-x, grad, state arrays   contiguous, of one shape and one dtype (float32 or float64)
+x, grad, state arrays   contiguous and aligned, of one shape and one dtype (float32 or float64)
 k                       steps taken, a 0-d integer array
 
 NumPy makes one pass over memory for each operation. On a long vector that costs more than the
@@ -25,30 +25,36 @@ _AXPY = {"f": blas.saxpy, "d": blas.daxpy}
 def check_update(x, grad, *arrays):
     """Raise unless an update can write into `x` and `arrays` without copying them."""
     for array in (x, grad, *arrays):
-        flags = array.flags
         if not (
-            array.dtype == x.dtype
+            isinstance(array, np.ndarray)
+            and array.dtype == x.dtype
             and array.shape == x.shape
-            and flags.c_contiguous
-            and (flags.writeable or array is grad)
+            and array.flags.c_contiguous
+            and array.flags.aligned
+            and (array.flags.writeable or array is grad)
         ):
             name = "x" if array is x else "grad" if array is grad else "state"
             _checks.same_shape(array, x, (name, "x"))
             _refuse(x, array, name)
-    if x.dtype.char not in _AXPY:
+    if x.dtype.char not in _AXPY or not x.dtype.isnative:
         _refuse(x, x, "x")
 
 
 def _refuse(x, array, name):
-    if array.dtype != x.dtype or x.dtype.char not in _AXPY:
+    if not isinstance(array, np.ndarray):
+        raise ValueError(
+            f"An update in place needs arrays, got {type(array).__name__} for `{name}`. "
+            f"Use `{name} = np.array({name}, dtype=float)`."
+        )
+    if array.dtype != x.dtype or x.dtype.char not in _AXPY or not x.dtype.isnative:
         raise ValueError(
             "An update in place needs `x`, `grad` and the state in one dtype, float32 or float64, "
             f"got {x.dtype} for `x` and {array.dtype} for `{name}`. "
-            "Use `.astype(float)`, then `state = optimizer.init(x)`."
+            "Use `.astype(float)`, also for a foreign byte order, then `state = optimizer.init(x)`."
         )
     raise ValueError(
-        f"An update in place needs `{name}` contiguous and writeable: a copy would take the change "
-        f"and be lost. Use `np.array({name}, order='C')`, or `step`."
+        f"An update in place needs `{name}` contiguous and writeable, and aligned: a copy would "
+        f"take the change and be lost. Use `np.array({name}, order='C')`, or `step`."
     )
 
 

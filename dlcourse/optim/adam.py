@@ -18,9 +18,8 @@ from jaxtyping import Float, Int
 from dlcourse import _checks
 from dlcourse.optim._inplace import add_scaled, advance, blocks, check_update, number_at
 from dlcourse.optim._settings import (
-    check_beta,
     check_learning_rate,
-    check_not_negative,
+    check_one_beta,
     check_step,
     rate_at,
 )
@@ -68,9 +67,9 @@ class Adam:
 
     def __post_init__(self):
         check_learning_rate(self.learning_rate)
-        check_beta(self.beta1, "beta1")
-        check_beta(self.beta2, "beta2")
-        check_not_negative(self.epsilon, "epsilon")
+        check_one_beta(self.beta1, "beta1")
+        check_one_beta(self.beta2, "beta2")
+        _checks.not_negative(self.epsilon, "epsilon")
 
     def init(self, x: Point) -> AdamState:
         _checks.floats(x, "x")
@@ -78,7 +77,7 @@ class Adam:
 
     def step(self, x: Point, grad: Point, state: AdamState):
         """The next point and state."""
-        check_step(x, grad, state.m, state.v)
+        x, grad = check_step(x, grad, state.m, state.v)
         alpha, k = rate_at(self.learning_rate, int(state.k), x, grad), int(state.k) + 1
         m = self.beta1 * state.m + (1 - self.beta1) * grad
         v = self.beta2 * state.v + (1 - self.beta2) * grad**2
@@ -143,7 +142,7 @@ class AMSGrad(Adam):
 
     def step(self, x: Point, grad: Point, state: AMSGradState):
         """The next point and state."""
-        check_step(x, grad, state.m, state.v, state.v_max)
+        x, grad = check_step(x, grad, state.m, state.v, state.v_max)
         alpha, k = rate_at(self.learning_rate, int(state.k), x, grad), int(state.k) + 1
         m = self.beta1 * state.m + (1 - self.beta1) * grad
         v = self.beta2 * state.v + (1 - self.beta2) * grad**2
@@ -189,10 +188,11 @@ class AdamW(Adam):
 
     def __post_init__(self):
         super().__post_init__()
-        check_not_negative(self.weight_decay, "weight_decay")
+        _checks.not_negative(self.weight_decay, "weight_decay")
 
     def step(self, x: Point, grad: Point, state: AdamState):
         """The next point and state."""
+        x, grad = check_step(x, grad)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
         return super().step((1 - alpha * self.weight_decay) * x, grad, state)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.optim._settings import check_learning_rate, rate_at
+from dlcourse.optim._settings import check_learning_rate, check_step, rate_at
 
 Point = Float[np.ndarray, "*runs p"]
 StepSize = Float[np.ndarray, "*runs"]
@@ -53,5 +53,6 @@ class GradientDescent:
 
     def step(self, x: Point, grad: Point, state: StepCount):
         """The next point and state."""
+        x, grad = check_step(x, grad)
         t = rate_at(self.learning_rate, state.k, x, grad)
         return x - t * grad, StepCount(state.k + 1)

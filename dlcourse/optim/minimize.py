@@ -1,4 +1,4 @@
-r"""The loop: the only place that repeats steps.
+r"""The two loops: the only places that repeat steps.
 
 f   gives (value, gradient) at a point      x0   where to start, (p,) or many runs (*runs, p)
 """
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dlcourse import _checks
+from dlcourse.optim._settings import check_optimizer
 
 Array = np.ndarray
 
@@ -56,6 +57,7 @@ def minimize(
     `f(x)` returns the value, shape (*runs,), and the gradient, shape (*runs, p). Each run stops on
     its own: when its gradient norm falls below `tolerance`, after `max_steps`, or at its last
     finite point when the next one overflows. With `tolerance` 0 every run takes all steps.
+    Raises `ValueError` where `x0` or `f(x0)` is not finite, or `f` returns other shapes.
     Book: algorithm `alg-gradient-descent`.
 
     >>> from dlcourse.optim import GradientDescent
@@ -66,7 +68,8 @@ def minimize(
     2 runs: 2 converged, 0 diverged, 0 not yet converged
     5 to 7 steps, f from 0.00152588 to 0.00195312
     """
-    x = _checks.floats(x0, "x0").copy()
+    check_optimizer(optimizer)
+    x = _checks.numbers(x0, "x0").copy()
     _check_limits(x, max_steps, tolerance)
     value, grad = _checked_call(f, x)
     norm = np.linalg.norm(grad, axis=-1)
@@ -97,15 +100,41 @@ def minimize(
     )
 
 
+def walk(
+    optimizer, start: Float[Array, "*shape"], gradient: Callable, n_steps: int
+) -> Float[Array, " points *shape"]:
+    """The points (n_steps + 1, *shape) that `optimizer` visits from `start`.
+
+    `gradient(k, x)` is the gradient to step along at x after k steps: what a mini-batch, a noise or
+    an adversary hands out, where no function f is there to be minimized. Overflow runs its course.
+    Raises `ValueError` where `start` is not finite, or a gradient has another shape.
+
+    >>> from dlcourse.optim import GradientDescent
+    >>> walk(GradientDescent(0.5), np.array([4.0]), lambda k, x: x, n_steps=2)
+    array([[4.],
+           [2.],
+           [1.]])
+    """
+    check_optimizer(optimizer)
+    n_steps = _checks.count(n_steps, "n_steps", least=0)
+    x = _checks.numbers(start, "start")
+    state, points = optimizer.init(x), [x]
+    for k in range(n_steps):
+        x, state = optimizer.step(x, gradient(k, x), state)
+        points.append(x)
+    return np.stack(points)
+
+
 def _check_limits(x, max_steps, tolerance):
+    if x.size == 0:
+        raise ValueError(f"`x0` must have at least one coordinate, got shape {x.shape}.")
     if x.ndim == 0:
         raise ValueError(
             "`x0` must be a point (p,) or many points (*runs, p), got a single number. "
             "One coordinate? Use `np.array([x0])`."
         )
-    if max_steps != int(max_steps) or max_steps < 0:
-        raise ValueError(f"`max_steps` must be a whole number, 0 or more, got {max_steps!r}.")
-    if not tolerance >= 0:
+    _checks.count(max_steps, "max_steps", least=0)
+    if not (np.ndim(tolerance) == 0 and tolerance >= 0):
         raise ValueError(f"`tolerance` must be 0 or more, got {tolerance!r}.")
 
 

@@ -74,7 +74,7 @@ class HeavyBall:
 
     def step(self, x: Point, grad: Point, state: MomentumState):
         """The next point and state."""
-        check_step(x, grad, state.velocity)
+        x, grad = check_step(x, grad, state.velocity)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
         beta = rate_at(self.beta, int(state.k), x, grad)
         velocity = beta * state.velocity + grad
@@ -114,7 +114,7 @@ class Nesterov(HeavyBall):
 
     def step(self, x: Point, grad: Point, state: MomentumState):
         """The next point and state."""
-        check_step(x, grad, state.velocity)
+        x, grad = check_step(x, grad, state.velocity)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
         beta, next_beta = (rate_at(self.beta, int(state.k) + i, x, grad) for i in (0, 1))
         velocity = beta * state.velocity + grad

@@ -17,7 +17,11 @@ from jaxtyping import Float, Int
 
 from dlcourse import _checks
 from dlcourse.optim._inplace import advance, check_update, number_at
-from dlcourse.optim._settings import check_beta, check_learning_rate, check_not_negative, check_step
+from dlcourse.optim._settings import (
+    check_learning_rate,
+    check_one_beta,
+    check_step,
+)
 
 Array = np.ndarray
 Matrix = Float[Array, "*runs rows columns"]
@@ -40,7 +44,7 @@ def newton_schulz(G: Matrix, n_iterations=5) -> Matrix:
     array([[ 0.75,  0.  ],
            [ 0.  , -1.13]])
     """
-    _check_matrix(G, "G")
+    G = _matrix(G, "G")
     a, b, c = 3.4445, -4.7750, 2.0315
     if G.shape[-2] > G.shape[-1]:  # the smaller side makes the smaller A
         return _transpose(newton_schulz(_transpose(G), n_iterations))
@@ -113,16 +117,16 @@ class Muon:
 
     def __post_init__(self):
         check_learning_rate(self.learning_rate)
-        check_beta(self.beta)
-        check_not_negative(self.weight_decay, "weight_decay")
+        check_one_beta(self.beta)
+        _checks.not_negative(self.weight_decay, "weight_decay")
 
     def init(self, x: Matrix) -> MuonState:
-        _check_matrix(x, "x")
-        return MuonState(velocity=np.zeros_like(_checks.floats(x, "x")), k=np.array(0))
+        x = _matrix(_checks.floats(x, "x"), "x")
+        return MuonState(velocity=np.zeros_like(x), k=np.array(0))
 
     def step(self, x: Matrix, grad: Matrix, state: MuonState):
         """The next point and state."""
-        check_step(x, grad, state.velocity)
+        x, grad = check_step(x, grad, state.velocity)
         alpha = number_at(self.learning_rate, int(state.k), x, grad)
         velocity = self.beta * state.velocity + grad
         direction = newton_schulz(grad + self.beta * velocity)
@@ -150,23 +154,32 @@ def qk_clip(W_q: Matrix, W_k: Matrix, largest_logit: float, threshold=100.0):
               W_q \leftarrow \sqrt{\gamma} \, W_q, \qquad W_k \leftarrow \sqrt{\gamma} \, W_k
 
     `largest_logit` is the :math:`S_{\max}` seen in the forward pass; a head below the threshold is
-    left alone. With Muon's step this is MuonClip.
+    left alone. With Muon's step this is MuonClip. Raises `ValueError` unless both are numbers and
+    `threshold` is positive.
     Reference: Kimi Team (2025). Book: eq. `eq-qk-clip-weights`.
 
     >>> qk_clip(np.eye(2), np.eye(2), largest_logit=400.0)[0]
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
+    _checks.positive(threshold, "threshold")
+    if not _checks.is_number(largest_logit):
+        raise ValueError(
+            f"`largest_logit` must be one finite number, got {largest_logit!r}. "
+            "Use the largest of the head's scores, `scores.max()`."
+        )
+    W_q, W_k = _checks.as_floats(W_q, "W_q"), _checks.as_floats(W_k, "W_k")
     root = min(1.0, threshold / largest_logit) ** 0.5 if largest_logit > 0 else 1.0
     return root * W_q, root * W_k
 
 
-def _check_matrix(x, name):
+def _matrix(x, name):
     if np.ndim(x) < 2:
         raise ValueError(
             f"Muon moves matrices (in, out), got `{name}` of shape {np.shape(x)}. "
             "Use AdamW for vectors, and `muon_for_hidden` for the flat vector of a network."
         )
+    return _checks.as_floats(x, name)
 
 
 def _transpose(X):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from dlcourse import _checks
 from dlcourse.optim._inplace import check_update
-from dlcourse.optim._settings import check_step
+from dlcourse.optim._settings import check_optimizer, check_step
 
 Array = np.ndarray
 Point = Float[Array, "*runs p"]
@@ -39,20 +39,18 @@ class Partition:
 
     pieces: tuple[Piece, ...]
 
+    def __post_init__(self):
+        for piece in self.pieces:
+            check_optimizer(piece.optimizer)
+
     def init(self, x: Point) -> tuple:
-        n = sum(prod(shape) for shape, _ in self.pieces)
-        if np.shape(x)[-1:] != (n,):
-            raise ValueError(
-                f"`x` must be flat, (*runs, {n}), the sum of the pieces, got {np.shape(x)}. "
-                "List the shape of every array in `x`, in order."
-            )
         return tuple(
             optimizer.init(part) for optimizer, part in self._parts(_checks.floats(x, "x"))
         )
 
     def step(self, x: Point, grad: Point, state: tuple):
         """The next point and state."""
-        check_step(x, grad)
+        x, grad = check_step(x, grad)
         moved = [
             optimizer.step(part, part_grad, part_state)
             for (optimizer, part), (_, part_grad), part_state in zip(
@@ -72,6 +70,12 @@ class Partition:
 
     def _parts(self, x):
         """Each piece's optimizer and, in its shape, its part of x: a view where x is one point."""
+        n = sum(prod(shape) for shape, _ in self.pieces)
+        if x.shape[-1:] != (n,):
+            raise ValueError(
+                f"`x` must be flat, (*runs, {n}), the sum of the pieces, got {x.shape}. "
+                "List the shape of every array in `x`, in order."
+            )
         start = 0
         for shape, optimizer in self.pieces:
             stop = start + prod(shape)

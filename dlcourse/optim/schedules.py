@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcourse import _checks
-from dlcourse.optim._settings import check_learning_rate, check_not_negative
+from dlcourse.optim._settings import check_learning_rate
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StepDecay:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
         if not 0 < self.factor <= 1:
             raise ValueError(
                 f"`factor` must be above 0 and at most 1, got {self.factor!r}. "
@@ -79,10 +79,33 @@ class InverseDecay:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         return self.first_rate / (1 + k / self.n_steps)
+
+
+@dataclass(frozen=True)
+class PolynomialDecay:
+    r"""Rates that fall like a power of k between one half and one, as averaging asks for.
+
+    .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
+
+    Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
+
+    >>> PolynomialDecay(1.0, power=0.5)(3)
+    0.5
+    """
+
+    first_rate: float
+    power: float
+
+    def __post_init__(self):
+        _checks.positive(self.first_rate, "first_rate")
+        _checks.not_negative(self.power, "power")
+
+    def __call__(self, k, x=None, grad=None):
+        return self.first_rate * (k + 1.0) ** -self.power
 
 
 @dataclass(frozen=True)
@@ -105,8 +128,8 @@ class Cosine:
 
     def __post_init__(self):
         _checks.positive(self.first_rate, "first_rate")
-        check_not_negative(self.last_rate, "last_rate")
-        _check_n_steps(self.n_steps)
+        _checks.not_negative(self.last_rate, "last_rate")
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         height = (1 + np.cos(np.pi * np.minimum(k, self.n_steps) / self.n_steps)) / 2
@@ -137,32 +160,8 @@ class WarmUp:
                 f"`schedule` must be a schedule, got {self.schedule!r}. "
                 "One rate? Use `Constant(rate)`."
             )
-        _check_n_steps(self.n_steps)
+        _checks.count(self.n_steps, "n_steps")
 
     def __call__(self, k, x=None, grad=None):
         climbed = np.minimum((k + 1) / self.n_steps, 1.0)
         return climbed * self.schedule(np.maximum(k - self.n_steps, 0))
-
-
-def _check_n_steps(n_steps):
-    if n_steps != int(n_steps) or n_steps < 1:
-        raise ValueError(f"`n_steps` must be a whole number, 1 or more, got {n_steps!r}.")
-
-
-@dataclass(frozen=True)
-class PolynomialDecay:
-    r"""Rates that fall like a power of k between one half and one, as averaging asks for.
-
-    .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
-
-    Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
-
-    >>> PolynomialDecay(1.0, power=0.5)(3)
-    0.5
-    """
-
-    first_rate: float
-    power: float
-
-    def __call__(self, k, x=None, grad=None):
-        return self.first_rate * (k + 1.0) ** -self.power

@@ -60,7 +60,7 @@ class SGD:
 
     def step(self, x: Point, grad: Point, state: SGDState):
         """The next point and state."""
-        check_step(x, grad)
+        x, grad = check_step(x, grad)
         alpha = rate_at(self.learning_rate, int(state.k), x, grad)
         return x - alpha * grad, SGDState(np.array(state.k + 1))
 

@@ -97,7 +97,7 @@ def fit_link(n_bytes, seconds, n_workers: int) -> Link:
     """
     n_bytes, seconds = np.asarray(n_bytes, dtype=float), np.asarray(seconds, dtype=float)
     _checks.same_shape(n_bytes, seconds, ("n_bytes", "seconds"))
-    if n_workers < 2:
+    if _checks.count(n_workers, "n_workers") < 2:
         raise ValueError(f"`n_workers` must be at least 2, got {n_workers!r}: one sends nothing.")
     messages = 2.0 * (n_workers - 1)
     design = np.column_stack([np.full(len(n_bytes), messages), messages * n_bytes / n_workers])

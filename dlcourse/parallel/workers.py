@@ -4,28 +4,31 @@ A `Group` starts fresh Python processes, joins them by gloo, the part of torch.d
 needs no GPU, and calls one function in all of them. They live on this machine and talk over its
 loopback, so nobody else can listen.
 
+Functions travel by cloudpickle: by name where the workers can import them, and as code where they
+stand in a notebook's cell, in a script or inside another function.
+
 rank  number of a worker, 0, 1, ...      size  how many workers there are
 """
 
+import linecache
 import multiprocessing
-import os
 import pickle
 import shutil
 import signal
-import socket
-import sys
 import tempfile
-import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import suppress
 from multiprocessing import connection
 from pathlib import Path
 
+import cloudpickle
 import torch
 import torch.distributed as dist
+
+from dlcourse import _checks
+from dlcourse.parallel._serving import serve
 
 LAST_WORDS = 2_000  # characters that an error quotes of what a worker printed
 
@@ -46,11 +49,14 @@ class Group:
 
     >>> with Group(2) as group:
     ...     group.run(sum_of_ranks)
+    ...     group.run(lambda x: x + 1, 41)
     [1, 1]
+    [42, 42]
     """
 
     def __init__(self, n_workers: int, timeout_seconds: float = 120.0):
-        if n_workers < 1:
+        _checks.positive(timeout_seconds, "timeout_seconds")
+        if _checks.count(n_workers, "n_workers", least=0) < 1:
             raise ValueError(f"`n_workers` must be at least 1, got {n_workers!r}.")
         self.n_workers, self.timeout_seconds = n_workers, timeout_seconds
         self.folder = Path(tempfile.mkdtemp(prefix="dlcourse-"))
@@ -61,7 +67,7 @@ class Group:
             for rank in range(n_workers):
                 ours, theirs = context.Pipe()
                 settings = (rank, n_workers, self.folder, timeout_seconds)
-                process = context.Process(target=_serve, args=(theirs, *settings), daemon=True)
+                process = context.Process(target=serve, args=(theirs, *settings), daemon=True)
                 process.start()
                 theirs.close()  # so that the end of the process ends the connection
                 self.connections.append(ours)
@@ -84,69 +90,82 @@ class Group:
     def run(self, function: Callable, *arguments) -> list:
         """Call `function(*arguments)` in every worker; the results in the order of the ranks.
 
-        The function must stand in a module that the workers can import. Arguments and results are
-        copied. Raises `WorkerError`, with what the worker said, as soon as one of them fails.
+        Function, arguments and results are copied; a function that stands in a cell takes what it
+        uses of the cells along. Raises `ValueError` for what cannot be copied, and `WorkerError`,
+        with what the worker said, as soon as one of them fails.
         """
         if not self.close.alive:
             raise WorkerError(f"The group is closed. Start another: `Group({self.n_workers})`.")
-        name = f"{function.__module__}.{function.__qualname__}"
-        if function.__module__ == "__main__" or "<" in name:
+        if not callable(function):
             raise ValueError(
-                f"`function` must be importable by the workers, got `{name}`, which exists only "
-                "in this process. Put it into a module and import it from there."
+                f"`function` must be a function, got {function!r}. Arguments come after it: "
+                "`group.run(function, argument)`."
             )
-        message = pickle.dumps((function, arguments))
+        task, message = f"`{_name(function)}`", _packed_call(function, arguments)
         try:
             for ours in self.connections:
-                ours.send_bytes(message)
-            return self._answers(f"`{name}`")
-        except OSError as error:  # it died since the last call
-            raise self._failure(f"`{name}`", None) from error
+                with suppress(OSError):  # it died since the last call: its answer will say so
+                    ours.send_bytes(message)
+            return self._answers(task)
         except BaseException:
             self.close()
             raise
 
     def _answers(self, task):
-        """One answer from every worker, or the first failure as a `WorkerError`."""
-        answers = {}
-        deadline = time.monotonic() + self.timeout_seconds
-        while len(answers) < self.n_workers:
-            waiting = [c for rank, c in enumerate(self.connections) if rank not in answers]
-            ready = connection.wait(waiting, timeout=max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise self._failure(task, None)
-            for ours in ready:
-                rank = self.connections.index(ours)
-                try:
-                    is_result, answers[rank] = pickle.loads(ours.recv_bytes())
-                except (EOFError, OSError):
-                    raise self._failure(task, None) from None
-                if not is_result:
-                    raise self._failure(task, (rank, answers[rank]))
-        return [answers[rank] for rank in range(self.n_workers)]
+        """One answer from every worker, or what went wrong first as a `WorkerError`.
 
-    def _failure(self, task, raised):
-        """What went wrong first: a death, else what a worker raised, else nobody answered."""
-        for process in self.processes:
-            process.join(timeout=0.5)  # who lost a partner complains before the partner is gone
-        dead = [rank for rank, process in enumerate(self.processes) if process.exitcode is not None]
-        end = f"\nThe group is closed. Start another: `Group({self.n_workers})`."
-        if dead:
-            code = self.processes[dead[0]].exitcode
-            how = f"ended with exit code {code}" if code >= 0 else _killed(-code)
-            text = f"Worker {dead[0]} of {self.n_workers} {how} during {task}."
-            end = f" Its last words: {self._last_words(dead[0])}{end}"
-        elif raised:
-            rank, words = raised
-            text = f"Worker {rank} of {self.n_workers} failed in {task}:\n{words.strip()}"
-        else:
-            text = (
+        A worker that has lost a partner says so before the partner's end is seen here, so its
+        complaint is set aside until another worker's error or end explains it. An end is read from
+        the process itself: how long it takes depends on how busy the machine is.
+        """
+        answers, complaints, ended = {}, {}, set()
+        deadline = time.monotonic() + self.timeout_seconds
+        while len(answers) + len(complaints) < self.n_workers:
+            silent = set(range(self.n_workers)) - answers.keys() - complaints.keys()
+            watched = {self.processes[rank].sentinel: rank for rank in silent}
+            watched |= {self.connections[rank]: rank for rank in silent - ended}
+            ready = connection.wait(watched, timeout=max(0.0, deadline - time.monotonic()))
+            if not ready:
+                break
+            for ours in set(ready) - {process.sentinel for process in self.processes}:
+                rank = watched[ours]
+                try:
+                    kind, answer = pickle.loads(ours.recv_bytes())
+                except (EOFError, OSError):
+                    ended.add(rank)  # or about to: the sentinel says when, and how
+                    continue
+                if kind == "error":
+                    raise self._failure(self._raised(rank, answer, task))
+                (answers if kind == "result" else complaints)[rank] = answer
+            for rank in (ended | {watched[one] for one in ready}) - answers.keys():
+                if rank not in complaints and self.processes[rank].exitcode is not None:
+                    raise self._failure(self._end_of(rank, task), self._last_words(rank))
+        if complaints:
+            raise self._failure(self._raised(*next(iter(complaints.items())), task))
+        if len(answers) < self.n_workers:
+            raise self._failure(
                 f"No answer from {task} within {self.timeout_seconds:g} seconds: do all workers "
                 "take part in every exchange? If it is only slow, give the group a larger "
                 "`timeout_seconds`."
             )
+        return [answers[rank] for rank in range(self.n_workers)]
+
+    def _raised(self, rank, words, task):
+        return f"Worker {rank} of {self.n_workers} failed in {task}:\n{words.strip()}"
+
+    def _end_of(self, rank, task):
+        code = self.processes[rank].exitcode
+        how = f"ended with exit code {code}" if code >= 0 else _killed(-code)
+        return f"Worker {rank} of {self.n_workers} {how} during {task}."
+
+    def _failure(self, text, last_words=None):
+        """The error to raise, the group closed."""
         self.close()
-        return WorkerError(text + end)
+        if last_words is not None:
+            text += f" Its last words: {last_words}"
+        return WorkerError(
+            f"{text}\nThe group is closed. Start another: `Group({self.n_workers})`."
+        )
 
     def _last_words(self, rank):
         log = self.folder / f"{rank}.log"
@@ -159,6 +178,26 @@ def sum_of_ranks() -> int:
     rank = torch.tensor(dist.get_rank())
     dist.all_reduce(rank)
     return int(rank)
+
+
+def _name(function):
+    """The function's name as a message shows it: without a module if it stands in a cell."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    module = getattr(function, "__module__", None)
+    return name if module in (None, "__main__") else f"{module}.{name}"
+
+
+def _packed_call(function, arguments):
+    """The call as bytes, and the text of the cells, which a traceback in a worker quotes."""
+    # What was typed in has no file, and so no time of change.
+    cells = {name: entry for name, entry in linecache.cache.items() if entry[1:2] == (None,)}
+    try:
+        return cloudpickle.dumps((function, arguments, cells))
+    except Exception as error:
+        raise ValueError(
+            f"`{_name(function)}` and its arguments must be copied to the workers, and cannot: "
+            f"{error}. Locks, sockets and generators stay here: make them inside the function."
+        ) from error
 
 
 def _killed(number):
@@ -180,63 +219,3 @@ def _end(processes, connections, folder):
         processes = [process for process in processes if process.is_alive()]
         deadline = time.monotonic() + 2
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _serve(asked, rank, size, folder, timeout_seconds):
-    """What a worker does all its life: answer calls until the connection is closed."""
-    _write_to(folder / f"{rank}.log")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the process that asks
-    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
-    try:
-        _join(rank, size, folder, timeout_seconds)
-        answer = (True, None)
-    except Exception:
-        answer = (False, traceback.format_exc())
-    while True:
-        try:
-            asked.send_bytes(_packed(answer))
-            message = asked.recv_bytes()
-        except (EOFError, OSError):
-            break
-        try:
-            function, arguments = pickle.loads(message)
-            answer = (True, function(*arguments))
-        except Exception:
-            answer = (False, traceback.format_exc())
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
-def _packed(answer):
-    """The answer as bytes; one that cannot travel becomes the failure that says so."""
-    try:
-        return pickle.dumps(answer)
-    except Exception:
-        return pickle.dumps((False, traceback.format_exc()))
-
-
-def _write_to(path):
-    """Send what this process prints, from Python or from C++, to a file."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-
-
-def _leave_with_parent(folder):
-    """End, wherever this worker hangs, when nobody is left to ask it."""
-    connection.wait([multiprocessing.parent_process().sentinel])
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
-
-
-def _join(rank, size, folder, timeout_seconds):
-    """Meet the others: each writes its address to a file, since a port may be taken."""
-    loopback = {"lo", "lo0"} & {name for _, name in socket.if_nameindex()}
-    if loopback:
-        os.environ["GLOO_SOCKET_IFNAME"] = loopback.pop()
-    torch.set_num_threads(1)
-    store = dist.FileStore(str(folder / "addresses"), size)
-    timeout = timedelta(seconds=timeout_seconds)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timeout)

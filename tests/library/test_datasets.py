@@ -3,6 +3,8 @@ import pytest
 from scipy import special, stats
 
 from dlcourse import datasets
+from dlcourse.chapters.logistic_regression import brands, separation, three_errors
+from dlcourse.linear import logit_inference
 
 BETA = np.array([1.0, -2.0, 0.5])
 
@@ -35,9 +37,42 @@ def test_an_impossible_correlation_is_refused(rng, correlation):
         datasets.linear_model(10, BETA, 1.0, rng, correlation)
 
 
-def test_integer_coefficients_are_refused(rng):
-    with pytest.raises(ValueError, match="`beta` must hold floats"):
-        datasets.linear_model(10, np.array([1, 2]), 1.0, rng)
+def test_integer_coefficients_are_converted():
+    whole, floats = (
+        datasets.linear_model(10, beta, 1.0, np.random.default_rng(0)).y
+        for beta in ([1, 2], np.array([1.0, 2.0]))
+    )
+    np.testing.assert_array_equal(whole, floats)
+
+
+@pytest.mark.parametrize("beta", [2.0, [], [[1.0, 2.0]], ["a"], [np.nan]])
+def test_coefficients_that_are_no_vector_of_numbers_are_refused(beta, rng):
+    with pytest.raises(ValueError, match="`beta` must"):
+        datasets.linear_model(10, beta, 1.0, rng)
+
+
+GENERATORS = {
+    "linear_model": lambda n, rng: datasets.linear_model(n, BETA, 1.0, rng),
+    "decoy": datasets.decoy,
+    "design": lambda n, rng: datasets.design_with_singular_values(n, np.ones(2), rng),
+    "sales_response": lambda n, rng: datasets.sales_response(n, 0.1, rng),
+    "skewed_demand": lambda n, rng: datasets.skewed_demand(
+        n, datasets.Lognormal(4.0, 1.0, 0.5), rng
+    ),
+    "logit_data": lambda n, rng: logit_inference.logit_data(n, BETA, rng),
+    "purchases": three_errors.purchases,
+    "two_groups": lambda n, rng: separation.two_groups(n, 0.4, rng),
+    "panel": lambda n, rng: brands.panel(n, 2, np.zeros(3), rng),
+}
+
+
+@pytest.mark.parametrize("draw", GENERATORS.values(), ids=GENERATORS)
+def test_a_seed_is_no_generator_and_a_float_no_count(draw, rng):
+    with pytest.raises(ValueError, match=r"got 0. Use `np.random.default_rng\(0\)`"):
+        draw(10, 0)
+    for bad, cure in ((10.0, r"Use `int\(10.0\)`"), (0, "1 or more"), (True, "whole number")):
+        with pytest.raises(ValueError, match=cure):
+            draw(bad, rng)
 
 
 @pytest.mark.parametrize("values", [[1.0], [5.0, 2.0, 1e-3]])

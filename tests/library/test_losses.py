@@ -1,10 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 import sympy
 import torch
 
 from dlcourse.gradcheck import check_gradient, numerical_gradient
-from dlcourse.losses import Quadratic, SquaredError, SumOfSquares
+from dlcourse.losses import LogisticLoss, Quadratic, SoftmaxLoss, SquaredError, SumOfSquares
 
 
 def data(rng, n=12, p=3):
@@ -114,6 +115,76 @@ def test_a_quadratic_needs_shapes_that_fit(center):
         Quadratic(np.eye(2), center)
 
 
-def test_integers_are_refused():
-    with pytest.raises(ValueError, match="must hold floats"):
-        Quadratic(np.eye(2, dtype=int), np.zeros(2))
+@pytest.mark.parametrize("make", [SquaredError, SumOfSquares, LogisticLoss, SoftmaxLoss])
+def test_data_are_converted_once(make, rng):
+    X, y = rng.integers(-5, 6, size=(20, 2)), np.arange(20) % 2
+    labels = y if make is SoftmaxLoss else y.astype(float)
+    x = rng.normal(size=4 if make is SoftmaxLoss else 2)
+    value, gradient = make(X.astype(float), labels)(x)
+    index = rng.permutation(20)  # which must align nothing
+    for data in ((X, y), (X.tolist(), y.tolist()), (pd.DataFrame(X, index), pd.Series(y, index))):
+        ours = make(*data)(x.tolist())
+        assert ours[0] == pytest.approx(value, rel=1e-14)
+        np.testing.assert_allclose(ours[1], gradient, rtol=1e-12, atol=1e-14)
+
+
+def test_a_bowl_takes_integers_and_lists():
+    value, gradient = Quadratic([[2, 0], [0, 4]], [1, 1])([0, 0])
+    assert value == 3
+    np.testing.assert_array_equal(gradient, [-2.0, -4.0])
+
+
+@pytest.mark.parametrize("beta", [np.zeros(3), np.zeros((2, 1)), 0.0, []])
+def test_a_point_of_another_length_is_refused(beta, rng):
+    X, y = data(rng)
+    p = X.shape[1]
+    for loss in (SquaredError(X, y), LogisticLoss(X, (y > 0) * 1.0), Quadratic(np.eye(p), y[:p])):
+        if np.shape(beta)[-1:] != (p,):
+            with pytest.raises(ValueError, match=rf"must hold {p} numbers"):
+                loss(beta)
+
+
+@pytest.mark.parametrize("lam", [-1.0, np.nan, np.ones(20), np.ones((2, 1))])
+def test_penalties_that_are_negative_or_would_broadcast_are_refused(lam, rng):
+    X = rng.normal(size=(20, 2))
+    for make, y in ((LogisticLoss, np.arange(20) % 2), (SoftmaxLoss, np.arange(20) % 3)):
+        with pytest.raises(ValueError, match="`lam` must be"):
+            make(X, y, lam)(np.zeros(2 if make is LogisticLoss else 6))
+
+
+@pytest.mark.parametrize("make", [SquaredError, LogisticLoss, SoftmaxLoss])
+def test_a_weight_of_two_is_an_observation_seen_twice(make, rng):
+    X, y, weights = rng.normal(size=(20, 2)), np.arange(20) % 2, np.arange(20) % 3
+    x = rng.normal(size=4 if make is SoftmaxLoss else 2)
+    rows = np.repeat(np.arange(20), weights)
+    for scale in (1, 7.5):
+        value, gradient = make(X, y, weights=scale * weights)(x)
+        assert value == pytest.approx(make(X[rows], y[rows])(x)[0], rel=1e-13)
+        np.testing.assert_allclose(gradient, make(X[rows], y[rows])(x)[1], rtol=1e-12)
+    check_gradient(make(X, y, weights=weights), x, rng)
+
+
+def test_weights_of_classes_are_those_of_torch(rng):
+    X, labels, class_weights = (
+        rng.normal(size=(30, 2)),
+        np.arange(30) % 3,
+        np.array([1.0, 5.0, 0.5]),
+    )
+    theta = rng.normal(size=(3, 2))
+    expected = torch.nn.functional.cross_entropy(
+        torch.tensor(X @ theta.T), torch.tensor(labels), weight=torch.tensor(class_weights)
+    )
+    ours = SoftmaxLoss(X, labels, weights=class_weights[labels])(theta.ravel())[0]
+    assert ours == pytest.approx(float(expected), rel=1e-14)
+
+
+@pytest.mark.parametrize("weights", [-np.ones(20), np.zeros(20), np.ones(3), np.ones((20, 1))])
+def test_bad_weights_are_refused(weights, rng):
+    with pytest.raises(ValueError, match=r"`weights` must have shape \(20,\).*class_weights"):
+        SquaredError(rng.normal(size=(20, 2)), np.arange(20), weights)
+
+
+def test_a_class_that_cannot_occur_costs_nothing():
+    value, gradient = SoftmaxLoss(np.eye(2), np.array([0, 0]))(np.array([0.0, 0.0, -1e150, 0.0]))
+    assert value == pytest.approx(np.log(2) / 2)
+    assert np.isfinite(gradient).all()

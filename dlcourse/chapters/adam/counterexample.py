@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.optim import Adam, AMSGrad
+from dlcourse.optim import Adam, AMSGrad, PolynomialDecay, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -33,15 +33,24 @@ def rare_spike(length: int = 101) -> Float[Array, " length"]:
     return cycle
 
 
+@dataclass(frozen=True)
+class Projected:
+    """An optimizer each of whose steps ends with a return to [-1, 1]."""
+
+    optimizer: object
+
+    def init(self, x):
+        return self.optimizer.init(x)
+
+    def step(self, x, grad, state):
+        x, state = self.optimizer.step(x, grad, state)
+        return np.clip(x, -1.0, 1.0), state
+
+
 def follow(optimizer, cycle: Float[Array, " length"], n_cycles: int) -> Float[Array, " points"]:
     """Points visited from 0, each step followed by a return to [-1, 1]."""
-    x = np.zeros(1)
-    state, points = optimizer.init(x), [x]
-    for slope in np.tile(cycle, n_cycles)[:, None]:
-        x, state = optimizer.step(x, slope, state)
-        x = np.clip(x, -1.0, 1.0)
-        points.append(x)
-    return np.concatenate(points)
+    slopes = np.tile(cycle, n_cycles)[:, None]
+    return walk(Projected(optimizer), np.zeros(1), lambda k, x: slopes[k], len(slopes))[:, 0]
 
 
 def settled(values: Float[Array, " length"], beta: float) -> Float[Array, " length"]:
@@ -70,16 +79,6 @@ def moves(
     return -settled(cycle, beta1) / np.sqrt(v.max() if keeps_largest else v)
 
 
-@dataclass(frozen=True)
-class RootDecay:
-    r"""The step sizes for which AMSGrad is proved to converge, alpha / sqrt(k + 1)."""
-
-    first: float
-
-    def __call__(self, k, x=None, grad=None):
-        return self.first / np.sqrt(k + 1)
-
-
 @dataclass(frozen=True, repr=False)
 class Counterexample(PrintsTable):
     """Where the two go on one sequence of losses, and how they move within a settled cycle."""
@@ -103,10 +102,11 @@ def run(
     cycle: Float[Array, " length"], n_cycles: int, beta1: float = 0.9, beta2: float = 0.99
 ) -> Counterexample:
     """Adam and AMSGrad on `cycle`, with step sizes that fall like the root of the step count."""
+    falling = PolynomialDecay(0.5, power=0.5)
     settings = {"beta1": beta1, "beta2": beta2, "epsilon": 0.0}
     return Counterexample(
         {
-            make.__name__: follow(make(RootDecay(0.5), **settings), cycle, n_cycles)
+            make.__name__: follow(make(falling, **settings), cycle, n_cycles)
             for make in (Adam, AMSGrad)
         },
         {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.optim import Adam, AdamW
+from dlcourse.optim import Adam, AdamW, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -91,9 +91,5 @@ def shrinkage(
 
 
 def _mean_weights(optimizer, noise, lam):
-    x = np.ones(noise.shape[1:])
-    state, means = optimizer.init(x), [x.mean(0)]
-    for noise_k in noise:
-        x, state = optimizer.step(x, noise_k + lam * x, state)
-        means.append(x.mean(0))
-    return np.stack(means)
+    start = np.ones(noise.shape[1:])
+    return walk(optimizer, start, lambda k, x: noise[k] + lam * x, len(noise)).mean(1)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.datasets import design_with_singular_values
 from dlcourse.linear.least_squares import by_qr
 
@@ -47,6 +48,7 @@ def storage_errors(
     X in single precision:   7.4e-07
     X'X in single precision: 1.7e-03
     """
+    _checks.generator(rng)
     errors = [
         np.median([_errors_of_one(kappa, rng, n, p) for _ in range(n_draws)], axis=0)
         for kappa in condition_numbers

@@ -3,10 +3,11 @@
 import numpy as np
 
 from dlcourse.chapters.least_squares.conditioning import StorageErrors
+from dlcourse.drawing import three_errors as shared
 from dlcourse.drawing.style import INK, PALETTE, Figure, canvas
-from dlcourse.drawing.three_errors import three_errors as three_errors  # shared by two chapters
 from dlcourse.linear.least_squares import by_qr
 
+three_errors = shared.three_errors  # another chapter draws it too
 EXAMPLE_X = np.array([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])
 EXAMPLE_Y = np.array([1.0, 3.0, 2.0])
 

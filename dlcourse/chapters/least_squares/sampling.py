@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.linear import least_squares
 from dlcourse.tables import PrintsTable, Table
 
@@ -65,6 +66,10 @@ def repeat(
     [0]   1.000  1.000  0.072  0.071       0.951
     [1]   2.000  2.005  0.119  0.120       0.953
     """
+    _checks.generator(rng)
+    X, beta = _checks.design_matrix(X), _checks.vector(beta, "beta")
+    _checks.not_negative(noise_sd, "noise_sd")
+    n_draws = _checks.count(n_draws, "n_draws")
     outcomes = X @ beta + noise_sd * rng.normal(size=(n_draws, len(X)))
     estimates = np.stack([least_squares.by_qr(X, y).beta for y in outcomes])
     return Repeated(beta, estimates, np.sqrt(np.diag(least_squares.covariance(X, noise_sd))))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.linear.least_squares import SOLVERS, Solution, largest_curvature
 from dlcourse.losses import SquaredError
 from dlcourse.optim import Descent, GradientDescent, minimize
@@ -59,6 +60,7 @@ def coefficients_by_solver(
     minimum norm      2          -                        True
     gradient descent  -          172                      True
     """
+    X, y = _checks.regression_data(X, y)
     loss, start = SquaredError(X, y), np.zeros(X.shape[1])
     descent = minimize(
         loss,

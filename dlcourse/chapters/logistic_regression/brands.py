@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.linear import logistic
 from dlcourse.linear.logit_inference import standard_errors
 from dlcourse.losses import sigmoid
@@ -48,6 +49,9 @@ def panel(
     >>> panel(100, 32, np.array([-3.0, 1.0, 0.0]), np.random.default_rng(0))
     3,200 shopping trips, 51% of them to A
     """
+    _checks.generator(rng)
+    n_households = _checks.count(n_households, "n_households")
+    n_weeks, beta = _checks.count(n_weeks, "n_weeks"), _checks.vector(beta, "beta")
     taste, share = taste_sd * rng.normal(size=n_households), np.full(n_households, 0.5)
     trips = []
     for _ in range(BURN_IN + n_weeks):
@@ -58,7 +62,7 @@ def panel(
         bought_a = (rng.random(n_households) < sigmoid(score)).astype(float)
         trips.append((price, promotion, loyalty, taste, bought_a))
         share = memory * share + (1 - memory) * bought_a
-    return Panel(*map(np.concatenate, zip(*trips[BURN_IN:], strict=True)), np.asarray(beta))
+    return Panel(*map(np.concatenate, zip(*trips[BURN_IN:], strict=True)), beta)
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,10 +92,7 @@ def specifications(trips: Panel) -> Specifications:
     columns = [ones, trips.price, trips.promotion, trips.loyalty, trips.taste]
     widths = {"marketing only": 3, "with loyalty": 4, "with loyalty and taste": 5}
     designs = {name: np.column_stack(columns[:width]) for name, width in widths.items()}
-    fits = {
-        name: logistic.by_newton(X, trips.bought_a, renewal=0.0).coefficients
-        for name, X in designs.items()
-    }
+    fits = {name: logistic.by_newton(X, trips.bought_a).coefficients for name, X in designs.items()}
     errors = {name: standard_errors(X, fits[name]) for name, X in designs.items()}
     return Specifications(trips.beta, fits, errors)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.linear import logistic
 from dlcourse.linear.least_squares import largest_curvature
 from dlcourse.losses import LogisticLoss
@@ -76,8 +77,9 @@ def newton_path(
 
 def descent_against_newton(X: Float[Array, "n p"], y: Float[Array, " n"], n_steps: int) -> Race:
     """Both methods from zero: eight Newton steps, and `n_steps` of gradient descent of size 1/L."""
-    loss, start = LogisticLoss(X, y), np.zeros(X.shape[1])
-    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    loss = LogisticLoss(X, y)
+    X, y, start = loss.X, loss.y, np.zeros(loss.X.shape[1])
+    best = logistic.by_newton(X, y).coefficients
     points = newton_path(loss, lambda beta: logistic.hessian(X, beta), start, n_steps=8)
     L = logistic.smoothness(X)
     descent = minimize(loss, start, GradientDescent(1 / L), max_steps=n_steps)
@@ -101,6 +103,7 @@ def hessian_lipschitz(X: Float[Array, "n p"]) -> float:
     >>> round(hessian_lipschitz(np.ones((10, 1))), 4)
     0.0962
     """
+    X = _checks.design_matrix(X)
     longest = float(np.linalg.norm(X, axis=1).max())
     return longest * largest_curvature(X) / (6 * 3**0.5)
 

@@ -43,6 +43,8 @@ def two_groups(n: int, gap: float, rng) -> TwoGroups:
     40 points, none within 0.4 of a line that separates them
     """
     _checks.positive(gap, "gap")
+    _checks.generator(rng)
+    n = _checks.count(n, "n")
     y = np.repeat([0.0, 1.0], [n - n // 2, n // 2])
     direction = np.array([2.0, 1.0]) / np.sqrt(5)
     along = np.array([-direction[1], direction[0]])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.linear import logistic
 from dlcourse.linear.logistic import smoothness
 from dlcourse.linear.three_errors import BASES, ThreeErrors, distance, legendre, nodes
@@ -54,6 +55,8 @@ def purchases(n: int, rng) -> BinaryCurve:
     >>> purchases(100, rng=np.random.default_rng(0))
     100 observations of ad_fatigue, 33 of them 1
     """
+    _checks.generator(rng)
+    n = _checks.count(n, "n")
     x = rng.uniform(-1, 1, size=n)
     return BinaryCurve(x, (rng.random(n) < ad_fatigue(x)).astype(float), ad_fatigue)
 
@@ -124,7 +127,7 @@ def estimation_constant(c: Float[Array, " p"]) -> float:
 def estimation_errors(data: BinaryCurve, best: Float[Array, " p"], sizes: Sequence[int]):
     """Distance from the nearest logit to the one fitted to the first m observations."""
     Phi = legendre(data.x, len(best) - 1)
-    fits = [logistic.by_newton(Phi[:m], data.y[:m], renewal=0.0).coefficients for m in sizes]
+    fits = [logistic.by_newton(Phi[:m], data.y[:m]).coefficients for m in sizes]
     return np.array([distance(_curve(fit), _curve(best)) for fit in fits])
 
 
@@ -137,7 +140,7 @@ def descend(data: BinaryCurve, degree: int, n_steps: int, features: Callable):
         GradientDescent(1 / smoothness(X)),
         max_steps=n_steps,
     )
-    fit = logistic.by_newton(X, data.y, renewal=0.0).coefficients
+    fit = logistic.by_newton(X, data.y).coefficients
     return sigmoid(descent.points @ at_nodes.T), sigmoid(at_nodes @ fit)
 
 

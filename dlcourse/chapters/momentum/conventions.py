@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse.optim import walk
 from dlcourse.optim.momentum import MomentumState
 from dlcourse.tables import PrintsTable, Table
 
@@ -97,18 +98,6 @@ CONVENTIONS = {
 }
 
 
-def path(
-    optimizer, gradient: Callable, x0: Float[Array, " p"], n_steps: int
-) -> Float[Array, "steps p"]:
-    """Points after 0, 1, ..., n_steps steps; `gradient(k, x)` is asked for at step k."""
-    x, points = x0, [x0]
-    state = optimizer.init(x0)
-    for k in range(n_steps):
-        x, state = optimizer.step(x, gradient(k, x), state)
-        points.append(x)
-    return np.stack(points)
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Speeds(PrintsTable):
     """How far each rule moves at each step down a slope of 1, with the rate cut on the way."""
@@ -140,7 +129,7 @@ def speeds(learning_rate: float, beta: float) -> Speeds:
         return np.ones(1)
 
     paths = {
-        name: path(rule(rate, beta), slope, np.zeros(1), 2 * cut_at)
+        name: walk(rule(rate, beta), np.zeros(1), slope, 2 * cut_at)
         for name, rule in CONVENTIONS.items()
     }
     return Speeds({name: -np.diff(points[:, 0]) for name, points in paths.items()}, cut_at)

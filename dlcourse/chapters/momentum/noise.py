@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.optim import HeavyBall
+from dlcourse.optim import HeavyBall, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -60,14 +60,14 @@ class NoisyRuns(PrintsTable):
 
 def noisy_runs(settings, rng, lam=0.1, n_steps=1_000, n_runs=1_000) -> NoisyRuns:
     """Runs from 10 for each pair (alpha, beta), with normal errors of standard deviation 1."""
+
+    def noisy(k, x):
+        return lam * x + rng.normal(size=x.shape)
+
     squares = []
     for alpha, beta in settings:
-        optimizer, x = HeavyBall(alpha, beta), np.full((n_runs, 1), 10.0)
-        state, means = optimizer.init(x), [100.0]
-        for _ in range(n_steps):
-            x, state = optimizer.step(x, lam * x + rng.normal(size=x.shape), state)
-            means.append((x**2).mean())
-        squares.append(means)
+        points = walk(HeavyBall(alpha, beta), np.full((n_runs, 1), 10.0), noisy, n_steps)
+        squares.append((points**2).mean((1, 2)))
     rates, betas = (list(column) for column in zip(*settings, strict=True))
     floors = np.array([noise_floor(*pair, lam, 1.0) for pair in settings])
     return NoisyRuns(rates, betas, np.array(squares), floors)

@@ -6,12 +6,13 @@ rate           factor by which the pair (velocity, point) shrinks or grows in th
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from dlcourse.convergence import heavy_ball
-from dlcourse.optim import HeavyBall
+from dlcourse.optim import HeavyBall, walk
 from dlcourse.optim.momentum import MomentumState
 
 Array = np.ndarray
@@ -38,15 +39,26 @@ def measured_rate(
     A step is linear in the pair of velocity and point, so after each one the pair is scaled back to
     length 1 and only its growth is noted: nothing overflows, and nothing vanishes.
     """
-    optimizer = HeavyBall(relative_step, beta)
-    x = np.ones((len(relative_step), 1))
-    state, growth = optimizer.init(x), np.zeros(len(relative_step))
-    for _ in range(n_steps):
-        x, state = optimizer.step(x, x, state)  # on this bowl the gradient is the point
+    growth = []
+    optimizer = Rescaled(HeavyBall(relative_step, beta), growth)
+    walk(optimizer, np.ones((len(relative_step), 1)), lambda k, x: x, n_steps)
+    return np.exp(np.sum(growth, axis=0) / n_steps)
+
+
+class Rescaled(NamedTuple):
+    """Heavy ball whose point and velocity are scaled back to length 1 after every step."""
+
+    optimizer: HeavyBall
+    growth: list  # the logarithms of the lengths, noted down
+
+    def init(self, x):
+        return self.optimizer.init(x)
+
+    def step(self, x, grad, state):
+        x, state = self.optimizer.step(x, grad, state)
         length = np.hypot(x, state.velocity)
-        growth += np.log(length[:, 0])
-        x, state = x / length, MomentumState(state.velocity / length, state.k)
-    return np.exp(growth / n_steps)
+        self.growth.append(np.log(length[:, 0]))
+        return x / length, MomentumState(state.velocity / length, state.k)
 
 
 @dataclass(frozen=True, eq=False)

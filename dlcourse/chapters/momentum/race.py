@@ -13,7 +13,7 @@ from dlcourse import datasets
 from dlcourse.convergence import heavy_ball, nesterov
 from dlcourse.convergence.problems import Problem
 from dlcourse.linear.logistic import hessian
-from dlcourse.linear.newton import newton
+from dlcourse.linear.newton import newton, of_one_size
 from dlcourse.losses import LogisticLoss, SquaredError
 from dlcourse.optim import GradientDescent, GrowingMomentum, HeavyBall, Nesterov, minimize
 from dlcourse.tables import PrintsTable, Table
@@ -45,15 +45,14 @@ def ridged_logit(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> P
     The second derivative of the log-loss is at most 1/4, so the curvatures lie between lam and
     lam plus a quarter of the largest eigenvalue of :math:`X^\top X / n`.
     """
-    penalties = np.full(X.shape[1], lam)
+    penalties, to_own_side = np.full(X.shape[1], lam), (2 * y - 1)[:, None] * of_one_size(X)
     loss = LogisticLoss(X, y, penalties)
     fit = newton(
         loss,
         lambda beta: hessian(X, beta) + np.diag(penalties),
-        lambda direction: (2 * y - 1) * (X @ direction),
+        lambda direction: to_own_side @ direction,
         np.zeros(X.shape[1]),
         max_steps=100,
-        renewal=0.0,
     )
     M = lam + np.linalg.eigvalsh(X.T @ X / len(y))[-1] / 4
     return Problem(loss, np.zeros(X.shape[1]), fit.coefficients, lam, float(M))

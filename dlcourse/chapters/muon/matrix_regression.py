@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from dlcourse import contest
 from dlcourse.contest import Contest, Entrant
-from dlcourse.optim import SGD, Adam, Cosine, HeavyBall, Muon
+from dlcourse.optim import SGD, Adam, Cosine, HeavyBall, Muon, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -68,13 +68,10 @@ def path(optimizer, sample: Sample) -> Float[Array, "steps seeds"]:
     A path that overflows ends at infinity.
     """
     W, first = np.zeros_like(sample.W_star), np.linalg.norm(sample.W_star, axis=(1, 2))
-    state, distances = optimizer.init(W), [np.ones(len(W))]
     with np.errstate(over="ignore", invalid="ignore"):  # step sizes too large are tried too
-        for k in range(len(sample.X)):
-            W, state = optimizer.step(W, sample.gradient(k, W), state)
-            distance = np.linalg.norm(W - sample.W_star, axis=(1, 2)) / first
-            distances.append(np.where(np.isfinite(distance), distance, np.inf))
-    return np.array(distances)
+        points = walk(optimizer, W, sample.gradient, len(sample.X))
+        distances = np.linalg.norm(points - sample.W_star, axis=(2, 3)) / first
+    return np.where(np.isfinite(distances), distances, np.inf)
 
 
 # One thing changes from each to the next: first the noise, then the rank, then kappa.

@@ -19,7 +19,8 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dlcourse.optim import SGD
+from dlcourse import _checks
+from dlcourse.optim import SGD, walk
 from dlcourse.parallel.rings import ring_all_reduce
 from dlcourse.parallel.workers import Group
 from dlcourse.tables import PrintsTable, Table
@@ -59,11 +60,27 @@ class Job:
     optimizer: object = SGD(0.1)
 
     def __post_init__(self):
-        if sum(self.sizes) != len(self.y) or min(self.sizes) < 1:
+        X, y = _checks.regression_data(self.X, self.y)
+        if sum(self.sizes) != len(y) or min(self.sizes) < 1:
             raise ValueError(
-                f"`sizes` must be positive and add up to the {len(self.y)} rows, got {self.sizes}. "
-                f"Use `equal_sizes({len(self.y)}, n_workers)`."
+                f"`sizes` must be positive and add up to the {len(y)} rows, got {self.sizes}. "
+                f"Use `equal_sizes({len(y)}, n_workers)`."
             )
+        for name, value in (("X", X.astype(float)), ("y", y.astype(float))):
+            object.__setattr__(self, name, value)  # as they were converted, once
+
+    def check_workers(self, n_workers: int):
+        """Raise unless every worker has a shard and every shard a worker."""
+        if len(self.sizes) != n_workers:
+            raise ValueError(
+                f"A job of {len(self.sizes)} shards needs as many workers, got {n_workers}: rows "
+                f"would be left out. Use `sizes=equal_sizes({len(self.y)}, {n_workers})`."
+            )
+
+    def own_shard(self):
+        """`shard` of the worker that asks."""
+        self.check_workers(dist.get_world_size())
+        return self.shard(dist.get_rank())
 
     def shard(self, rank: int):
         """Rows of one worker as tensors of their own, so that all are aligned alike in memory."""
@@ -145,18 +162,18 @@ def descend(job: Job, grad_at: Callable, optimizer=None) -> Float[Array, "points
     """
     optimizer = optimizer or job.optimizer
     network = make_network(job.X.shape[1], job.seed)
-    x = parameters_to_vector(network.parameters()).detach().numpy().copy()
-    state, points = optimizer.init(x), [x]
-    for _ in range(job.n_steps):
-        x, state = optimizer.step(x, grad_at(network).numpy(), state)
+    start = parameters_to_vector(network.parameters()).detach().numpy().copy()
+
+    def gradient_at(k, x):
         vector_to_parameters(torch.from_numpy(x), network.parameters())
-        points.append(x)
-    return np.stack(points)
+        return grad_at(network).numpy()
+
+    return walk(optimizer, start, gradient_at, job.n_steps)
 
 
 def train(job: Job, combine: Callable) -> Float[Array, "points N"]:
     """The run of this worker's replica: its own rows, the gradients of all."""
-    X, y = job.shard(dist.get_rank())
+    X, y = job.own_shard()
 
     def combined(network):
         grad = gradient(network, X, y)
@@ -222,6 +239,7 @@ class Comparison(PrintsTable):
 
 def alone_and_divided(group: Group, job: Job) -> Comparison:
     """Train in each way with the shards of the job, by both means with unequal ones, and alone."""
+    job.check_workers(group.n_workers)
     uneven = replace(job, sizes=unequal_sizes(len(job.y), group.n_workers))
     replicas = {way: np.stack(group.run(train, job, WAYS[way])) for way in WAYS}
     replicas |= {way: np.stack(group.run(train, uneven, MEANS[way])) for way in MEANS}

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from jaxtyping import Float
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
@@ -15,7 +14,7 @@ Array = np.ndarray
 
 def train(job: Job) -> tuple[Float[Array, "points N"], list[int]]:
     """The run of this worker's replica by SGD, and the bytes of gradient reduced in each step."""
-    X, y = job.shard(dist.get_rank())
+    X, y = job.own_shard()
     replica = DistributedDataParallel(make_network(job.X.shape[1], job.seed))
     n_bytes = [0]
     replica.register_comm_hook(n_bytes, _count_and_reduce)

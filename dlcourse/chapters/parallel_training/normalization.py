@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 
+from dlcourse import _checks
 from dlcourse.parallel.workers import Group
 
 Array = np.ndarray
@@ -37,16 +38,31 @@ def normalize_alone(X: Float[Array, "n p"]) -> Float[Array, "rows p"]:
 
 
 def normalize_together(X: Float[Array, "n p"]) -> Float[Array, "rows p"]:
-    """This worker's shard, by the statistics of all shards: one all-reduce of 2 p numbers."""
-    shard, size = _shard(X), dist.get_world_size()
-    moments = torch.stack([shard.mean(0), (shard**2).mean(0)])
-    dist.all_reduce(moments)
-    mean, square = moments / size
-    return ((shard - mean) / torch.sqrt(square - mean**2 + EPSILON)).numpy()
+    """This worker's shard, by the statistics of all shards: everybody gets 2 p numbers of each.
+
+    Means and variances travel, not sums of squares: the difference of two large sums would leave
+    nothing of a variance that is small beside the mean.
+    """
+    shard = _shard(X)
+    own = torch.stack([shard.mean(0), shard.var(0, correction=0)])
+    everybodys = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(everybodys, own)
+    means, variances = torch.stack(everybodys, dim=1).numpy()
+    variance = pooled_variance(means, variances)
+    return (shard.numpy() - means.mean(axis=0)) / np.sqrt(variance + EPSILON)
 
 
 def _shard(X):
+    _check_even(X, dist.get_world_size())
     return torch.from_numpy(X).tensor_split(dist.get_world_size())[dist.get_rank()]
+
+
+def _check_even(X, n_workers):
+    if len(X) % n_workers:
+        raise ValueError(
+            f"The {len(X)} rows of `X` must divide evenly among {n_workers} workers, or the mean "
+            f"of their means is not that of the rows. Use {len(X) - len(X) % n_workers} of them."
+        )
 
 
 @dataclass(frozen=True)
@@ -77,10 +93,8 @@ class Normalized:
 
 def compare_batch_norm(group: Group, X: Float[Array, "n p"]) -> Normalized:
     """Normalize the rows of one batch in one process and in a group, with equal shards."""
-    if len(X) % group.n_workers:
-        raise ValueError(
-            f"The {len(X)} rows of `X` must divide evenly among {group.n_workers} workers."
-        )
+    X = _checks.design_matrix(X)
+    _check_even(X, group.n_workers)
     shards = X.reshape(group.n_workers, -1, X.shape[1])
     return Normalized(
         whole=(X - X.mean(axis=0)) / np.sqrt(X.var(axis=0) + EPSILON),

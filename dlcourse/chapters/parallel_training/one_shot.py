@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit
 
+from dlcourse import _checks
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -73,6 +74,13 @@ class OneShot(PrintsTable):
 
 def errors_by_pieces(n: int, n_pieces, beta: Float[Array, " p"], rng, n_runs: int = 100) -> OneShot:
     """Fit logits with known `beta` to n rows: all at once, and divided in each of `n_pieces`."""
+    _checks.generator(rng)
+    beta, n_runs = _checks.vector(beta, "beta"), _checks.count(n_runs, "n_runs")
+    for k in n_pieces:
+        if _checks.count(n, "n") % _checks.count(k, "n_pieces"):
+            raise ValueError(
+                f"`n` must be a multiple of each of `n_pieces`, got {n} rows in {k} pieces."
+            )
     p = len(beta)
     X = rng.normal(size=(n_runs, n, p))
     X[..., 0] = 1.0

@@ -45,7 +45,7 @@ def _pieces(vector):
 
 def train_counting(job: Job, is_divided: bool):
     """The run of one replica (points, N), and how many numbers its optimizer keeps for x."""
-    X, y = job.shard(dist.get_rank())
+    X, y = job.own_shard()
     optimizer = OwnPiece(job.optimizer) if is_divided else job.optimizer
 
     def combined(network):

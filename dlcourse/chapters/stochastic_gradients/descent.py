@@ -14,7 +14,7 @@ from dlcourse.batches import batches, shuffled
 from dlcourse.convergence import stochastic
 from dlcourse.linear.least_squares import by_qr
 from dlcourse.losses import Quadratic, SoftmaxLoss, SquaredError
-from dlcourse.optim import SGD
+from dlcourse.optim import SGD, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -45,15 +45,21 @@ class Sampling:
 def descend(X, y, learning_rate, sampling: Sampling, rng) -> Float[Array, "epochs runs"]:
     """Excess loss after 0, 1, ... epochs of SGD from zero, one column a run."""
     n, p = X.shape
-    optimizer, loss = SGD(learning_rate), SquaredError(X, y)
+    loss = SquaredError(X, y)
     smallest = loss(by_qr(X, y).beta)[0]
-    beta = np.zeros((sampling.n_runs, p))
-    state, values = optimizer.init(beta), [loss(beta)[0]]
-    for _ in range(sampling.n_epochs):
-        for rows in batches(sampling.order, rng, sampling.n_runs, n, sampling.batch_size):
-            beta, state = optimizer.step(beta, batch_gradient(X, y, beta, rows), state)
-        values.append(loss(beta)[0])
-    return np.stack(values) - smallest
+    drawn = (
+        rows
+        for _ in range(sampling.n_epochs)
+        for rows in batches(sampling.order, rng, sampling.n_runs, n, sampling.batch_size)
+    )
+    n_steps = -(-n // sampling.batch_size)  # in an epoch
+    points = walk(
+        SGD(learning_rate),
+        np.zeros((sampling.n_runs, p)),
+        lambda k, beta: batch_gradient(X, y, beta, next(drawn)),
+        n_steps * sampling.n_epochs,
+    )
+    return loss(points[::n_steps])[0] - smallest
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,12 @@ class NoisyBowl:
 
     def descend(self, x0: Float[Array, " p"], learning_rate, n_steps, rng, n_runs=400):
         """Mean squared distance to the minimizer after 0, 1, ... steps of SGD from x0 (steps,)."""
-        optimizer = SGD(learning_rate)
-        x = np.tile(x0, (n_runs, 1))
-        state, squares = optimizer.init(x), [((x0 - self.bowl.center) ** 2).sum()]
-        for _ in range(n_steps):
-            noise = self.sigma / np.sqrt(len(x0)) * rng.normal(size=x.shape)
-            x, state = optimizer.step(x, self.bowl(x)[1] + noise, state)
-            squares.append(((x - self.bowl.center) ** 2).sum(1).mean())
-        return np.array(squares)
+
+        def noisy(k, x):
+            return self.bowl(x)[1] + self.sigma / np.sqrt(len(x0)) * rng.normal(size=x.shape)
+
+        points = walk(SGD(learning_rate), np.tile(x0, (n_runs, 1)), noisy, n_steps)
+        return ((points - self.bowl.center) ** 2).sum(2).mean(1)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.optim import SGD
+from dlcourse.optim import SGD, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
@@ -59,17 +59,16 @@ def quantile_streams(n: int, level: float, schedule, rng, n_runs=100) -> Streams
     truth = np.array([1.0 + quantile, 2.0])
     density = level * (1 - level)  # of u at that quantile
     spread = level * (1 - level) / density**2 * (1 + 3)  # tr E[x x^T]^-1, x = (1, uniform)
-    optimizer = SGD(schedule)
-    theta = np.zeros((n_runs, 2))
-    state, total = optimizer.init(theta), np.zeros_like(theta)
-    seen = [int(k) for k in np.unique(np.geomspace(min(100, n), n, 5).round())]
-    last, average = [], []
-    for k in range(1, n + 1):
+
+    def observe(k, theta):  # what the next observation says
         x = np.column_stack([np.ones(n_runs), rng.uniform(-1, 1, n_runs)])
         y = x @ np.array([1.0, 2.0]) + rng.logistic(size=n_runs)
-        theta, state = optimizer.step(theta, pinball_subgradient(theta, x, y, level), state)
-        total += theta
-        if k in seen:
-            for errors, estimate in ((last, theta), (average, total / k)):
-                errors.append(np.sqrt(((estimate - truth) ** 2).sum(1).mean()))
-    return Streams(seen, np.array(last), np.array(average), np.sqrt(spread / np.array(seen)))
+        return pinball_subgradient(theta, x, y, level)
+
+    seen = np.unique(np.geomspace(min(100, n), n, 5).round()).astype(int)
+    points = walk(SGD(schedule), np.zeros((n_runs, 2)), observe, n)
+    averages = np.cumsum(points[1:], axis=0)[seen - 1] / seen[:, None, None]
+    last, average = (
+        np.sqrt(((estimates - truth) ** 2).sum(2).mean(1)) for estimates in (points[seen], averages)
+    )
+    return Streams(seen.tolist(), last, average, np.sqrt(spread / seen))

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from dlcourse.chapters.adam import ablation, counterexample, lengths, on_data, tuning, weight_decay
 from dlcourse.chapters.adam.parts import LATEST, Assembled, Average, variants
 from dlcourse.losses import LogisticLoss, SquaredError
-from dlcourse.optim import SGD, Adam, AMSGrad, minimize
+from dlcourse.optim import SGD, Adam, AMSGrad, PolynomialDecay, minimize
 from tests.library.optim.paths import noisy_bowl, path
 
 
@@ -272,7 +272,7 @@ def test_settled_moves_are_those_of_the_optimizer(make):
 
 
 def test_paths_stay_within_the_walls_and_step_sizes_fall():
-    points = counterexample.follow(SGD(counterexample.RootDecay(0.5)), np.array([1.0, -1.0]), 50)
+    points = counterexample.follow(SGD(PolynomialDecay(0.5, power=0.5)), np.array([1.0, -1.0]), 50)
     steps = np.abs(np.diff(points))
     np.testing.assert_allclose(steps, 0.5 / np.sqrt(np.arange(1, 101)), rtol=1e-12)
     assert np.abs(counterexample.follow(SGD(7.0), np.array([1.0]), 3)).max() == 1

@@ -5,7 +5,13 @@ import pytest
 
 from dlcourse.chapters.least_squares.conditioning import in_single, storage_errors
 from dlcourse.datasets import design_with_singular_values
-from dlcourse.linear.least_squares import by_cholesky, by_normal_equations, by_qr, minimum_norm
+from dlcourse.linear.least_squares import (
+    by_cholesky,
+    by_normal_equations,
+    by_qr,
+    minimum_norm,
+    units_of,
+)
 
 
 @pytest.mark.proves("eq-condition-number", "eq-squared-condition", by="truth")
@@ -65,12 +71,13 @@ def test_solvers_on_the_gram_matrix_refuse_before_it_turns_into_noise(rng):
     np.testing.assert_allclose(by_qr(X, y).beta, 1.0, rtol=1e-5)
 
 
-def test_a_quadratic_trend_in_calendar_years_is_beyond_the_normal_equations():
+def test_a_cubic_trend_in_calendar_years_is_beyond_the_normal_equations_in_any_units():
     years = np.arange(2_000.0, 2_025.0)
-    X = np.vander(years, 3)
-    assert np.linalg.cond(X) > 1e8
-    with pytest.raises(ValueError, match="rank"):
-        by_normal_equations(X, years)
+    X = np.vander(years, 4)
+    for units in (1.0, units_of(X), [1e-9, 1e-6, 1e-3, 1.0]):
+        assert np.linalg.cond(X / units) > 1e8
+        with pytest.raises(ValueError, match="rank 3 for 4 columns"):
+            by_normal_equations(X / units, years)
     np.testing.assert_allclose(X @ by_qr(X, years).beta, years, rtol=1e-8)
 
 

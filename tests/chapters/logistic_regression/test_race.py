@@ -16,7 +16,7 @@ def data(rng):
 
 def test_both_methods_arrive_at_the_estimate_of_the_solver(data):
     result = descent_against_newton(data.X, data.y, n_steps=400)
-    best = logistic.by_newton(data.X, data.y, renewal=0.0).coefficients
+    best = logistic.by_newton(data.X, data.y).coefficients
     assert result.size == pytest.approx(np.linalg.norm(best))
     assert result.newton[0] == result.descent[0] == pytest.approx(result.size)
     assert result.newton[-1] < 1e-13

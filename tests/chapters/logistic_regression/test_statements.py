@@ -215,7 +215,7 @@ def test_one_observation_attains_b():
 @pytest.mark.proves("thm-logistic-newton", "eq-logistic-newton-rate", by="instances")
 def test_inside_the_radius_a_newton_step_squares_the_error(binary, rng):
     X, y = binary
-    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    best = logistic.by_newton(X, y).coefficients
     smallest = np.linalg.eigvalsh(logistic.hessian(X, best))[0]
     B = race.hessian_lipschitz(X)
     for _ in range(50):
@@ -230,7 +230,7 @@ def test_inside_the_radius_a_newton_step_squares_the_error(binary, rng):
 @pytest.mark.proves("eq-logistic-newton-error", by="independent")
 def test_the_error_after_a_step_is_the_integral_of_the_hessians_change(binary):
     X, y = binary
-    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    best = logistic.by_newton(X, y).coefficients
     beta = best + np.array([0.3, -0.2, 0.4])
     error = beta - best
     path = race.newton_path(LogisticLoss(X, y), lambda b: logistic.hessian(X, b), beta, 1)
@@ -246,7 +246,7 @@ def test_the_error_after_a_step_is_the_integral_of_the_hessians_change(binary):
 @pytest.mark.proves("eq-logistic-gd-rate", by="truth")
 def test_late_steps_of_descent_shrink_the_error_as_the_curvature_says(binary):
     X, y = binary
-    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    best = logistic.by_newton(X, y).coefficients
     t = 1 / logistic.smoothness(X)
     run = minimize(LogisticLoss(X, y), np.zeros(3), GradientDescent(t), max_steps=50)
     errors = np.linalg.norm(run.points - best, axis=1)
@@ -355,7 +355,7 @@ def test_with_a_ridge_every_start_leads_to_one_minimizer_on_separable_data(lam, 
     def penalized(beta):
         return np.logaddexp(0, -(2 * y - 1) * (X @ beta)).mean() + lam / 2 * beta @ beta
 
-    ours = logistic.by_newton(X, y, lam, renewal=0.0).coefficients
+    ours = logistic.by_newton(X, y, lam).coefficients
     for start in 5 * rng.normal(size=(4, 2)):
         found = scipy.optimize.minimize(penalized, start, options={"gtol": 1e-8})
         np.testing.assert_allclose(found.x, ours, rtol=2e-4)
@@ -430,7 +430,7 @@ def test_as_many_eigenvalues_are_zero_as_there_are_columns(m, p, rng):
 @pytest.mark.proves("thm-softmax-identification", by="independent")
 def test_the_base_class_changes_coefficients_and_not_contrasts(classes):
     X, labels, _ = classes
-    ours = logistic.softmax_by_newton(X, labels, renewal=0.0).coefficients
+    ours = logistic.softmax_by_newton(X, labels).coefficients
     for base in range(3):
         others = [k for k in range(3) if k != base]
 
@@ -453,7 +453,7 @@ def test_a_two_by_two_table_needs_no_iteration():
     a, b, c, d = cells = (30, 12, 9, 25)
     dummy, y = np.repeat([1, 1, 0, 0], cells), np.repeat([1, 0, 1, 0], cells).astype(float)
     X = np.column_stack([np.ones(len(y)), dummy])
-    beta = logistic.by_newton(X, y, renewal=0.0).coefficients
+    beta = logistic.by_newton(X, y).coefficients
     assert beta[1] == pytest.approx(np.log(a * d / (b * c)), rel=1e-10)
     error = np.sqrt(logistic.covariance(X, beta)[1, 1])
     assert error == pytest.approx(np.sqrt(1 / a + 1 / b + 1 / c + 1 / d), rel=1e-8)

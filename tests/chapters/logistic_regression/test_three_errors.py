@@ -89,7 +89,7 @@ def test_three_errors_add_up_to_at_least_the_whole(data, basis):
 def test_both_bases_aim_for_one_fit_and_only_one_gets_there(data):
     fits = {name: descend(data, 4, 300, features) for name, features in BASES.items()}
     np.testing.assert_allclose(fits["powers"][1], fits["legendre"][1], rtol=1e-7)
-    direct = logistic.by_newton(legendre(data.x, 4), data.y, renewal=0.0).coefficients
+    direct = logistic.by_newton(legendre(data.x, 4), data.y).coefficients
     np.testing.assert_allclose(fits["legendre"][1], curve(direct), rtol=1e-7)
     gaps = {name: distance(curves[-1], fit) for name, (curves, fit) in fits.items()}
     assert gaps["legendre"] < 1e-6 < 1e-3 < gaps["powers"]

@@ -13,7 +13,7 @@ from dlcourse.convergence import heavy_ball
 from dlcourse.convergence.problems import least_squares_problem
 from dlcourse.functions import LessardBowl
 from dlcourse.losses import Quadratic
-from dlcourse.optim import HeavyBall, InverseDecay, Nesterov, minimize
+from dlcourse.optim import HeavyBall, InverseDecay, Nesterov, minimize, walk
 
 
 def torch_path(x0, gradients, rates=None, **settings):
@@ -35,7 +35,7 @@ def gradients(rng):
 
 
 def our_path(optimizer, gradients):
-    return conventions.path(optimizer, lambda k, x: gradients[k], np.zeros(3), len(gradients))
+    return walk(optimizer, np.zeros(3), lambda k, x: gradients[k], len(gradients))
 
 
 # The velocity

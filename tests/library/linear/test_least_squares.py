@@ -1,6 +1,7 @@
 """Least squares: solvers against the definition, each other, and libraries; the three errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sympy
 import torch
@@ -18,6 +19,7 @@ from dlcourse.linear.least_squares import (
     by_cholesky,
     by_normal_equations,
     by_qr,
+    covariance,
     forward_substitution,
     largest_curvature,
     minimum_norm,
@@ -297,11 +299,47 @@ def test_bad_input_is_refused_with_the_cure(solve, rng):
         ((X, y[:, None]), "ravel"),
         ((X, y[:-1]), "one entry a row"),
         ((X[:, 0], y), r"X\[:, None\]"),
-        ((X.astype(int), y), "must hold floats"),
+        ((X.astype(str), y), "must hold floats"),
         ((X, np.where(y > 0, np.nan, y)), "must be finite"),
     ):
         with pytest.raises(ValueError, match=cure):
             solve(*bad)
+
+
+@every_solver
+def test_the_data_may_be_integers_lists_or_tables(solve, rng):
+    X, y = rng.integers(-5, 6, size=(20, 3)), rng.integers(-5, 6, size=20)
+    expected = solve(X.astype(float), y.astype(float)).beta
+    shuffled = rng.permutation(20)  # an index in another order must not align anything
+    for as_given in (np.asarray, np.ndarray.tolist, lambda a: pd.DataFrame(a, index=shuffled)):
+        outcome = pd.Series(y, index=shuffled) if as_given is not np.asarray else y
+        np.testing.assert_array_equal(solve(as_given(X), outcome).beta, expected)
+
+
+@every_solver
+def test_units_decide_nothing(solve, rng):
+    X, y = problem(rng)
+    reference = by_qr(X, y).beta
+    for units in 10.0 ** rng.integers(-150, 150, size=(5, X.shape[1])):
+        found = solve(X * units, y)
+        assert found.rank == X.shape[1]
+        np.testing.assert_allclose(found.beta * units, reference, rtol=1e-9)
+    spread = 10.0 ** np.linspace(-8, 8, X.shape[1])
+    np.testing.assert_allclose(solve(X * spread, y).beta * spread, reference, rtol=1e-9)
+    sds = np.sqrt(np.diag(covariance(X * spread, 1.0))) * spread
+    np.testing.assert_allclose(sds, np.sqrt(np.diag(covariance(X, 1.0))), rtol=1e-9)
+
+
+@every_full_rank_solver
+def test_a_redundant_column_is_seen_in_any_units(solve, rng):
+    X, y = problem(rng)
+    with pytest.raises(ValueError, match="rank 4 for 5 columns"):
+        solve(np.column_stack([X, 1e-12 * (X[:, 0] + X[:, 1])]), y)
+
+
+def test_integers_are_no_trap_for_substitution():
+    np.testing.assert_array_equal(back_substitution(np.array([[2]]), np.array([1])), [0.5])
+    np.testing.assert_array_equal(forward_substitution([[2]], [1]), [0.5])
 
 
 def test_a_solution_prints_itself_without_rounding_noise():

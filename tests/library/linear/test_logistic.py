@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import linprog
 from sklearn.datasets import load_iris
@@ -7,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from dlcourse.gradcheck import check_gradient, numerical_gradient
 from dlcourse.linear import logistic
 from dlcourse.linear.newton import SeparableError
-from dlcourse.losses import LogisticLoss, SoftmaxLoss, log_sum_exp, sigmoid
+from dlcourse.losses import LogisticLoss, SoftmaxLoss, sigmoid
 from dlcourse.optim import GradientDescent, minimize
 
 TRUTH = np.array([0.3, 1.0, -2.0, 0.0])
@@ -76,10 +77,9 @@ def test_hessians_are_the_derivatives_of_the_gradients(binary, three_classes, rn
 def test_newton_agrees_with_sklearn_at_one_over_n_lam(binary, lam):
     X, y = binary
     C = 1 / (len(y) * lam) if lam else np.inf
-    for renewal, atol in ((0.0, 1e-10), (0.25, 1e-6)):
-        fit = logistic.by_newton(X, y, lam, renewal=renewal)
-        assert fit.is_converged
-        np.testing.assert_allclose(fit.coefficients, theirs(X, y, C=C)[0], atol=atol)
+    fit = logistic.by_newton(X, y, lam)
+    assert fit.is_converged
+    np.testing.assert_allclose(fit.coefficients, theirs(X, y, C=C)[0], atol=1e-10)
 
 
 @pytest.mark.parametrize("lam", [0.002, 0.5])
@@ -103,23 +103,21 @@ def test_the_loss_agrees_with_torch(binary, three_classes, rng):
 
 def test_newton_and_gradient_descent_agree(binary, three_classes):
     X, y = binary
-    for renewal, atol in ((0.0, 1e-8), (0.25, 1e-5)):
-        newton = logistic.by_newton(X, y, renewal=renewal)
-        descent = logistic.by_gradient_descent(X, y, tolerance=1e-10)
-        assert newton.is_converged
-        assert descent.is_converged
-        np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=atol)
-        newton = logistic.softmax_by_newton(*three_classes[:2], renewal=renewal)
-        descent = logistic.softmax_by_gradient_descent(*three_classes[:2], tolerance=1e-10)
-        np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=atol)
+    newton = logistic.by_newton(X, y)
+    descent = logistic.by_gradient_descent(X, y, tolerance=1e-10)
+    assert newton.is_converged
+    assert descent.is_converged
+    np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=1e-8)
+    newton = logistic.softmax_by_newton(*three_classes[:2])
+    descent = logistic.softmax_by_gradient_descent(*three_classes[:2], tolerance=1e-10)
+    np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=1e-8)
 
 
 def test_newtons_method_proper_doubles_the_digits_at_every_step(binary):
     X, y = binary
-    best = logistic.by_newton(X, y, renewal=0.0).coefficients
+    best = logistic.by_newton(X, y).coefficients
     errors = [
-        np.abs(logistic.by_newton(X, y, max_steps=k, renewal=0.0).coefficients - best).max()
-        for k in range(2, 6)
+        np.abs(logistic.by_newton(X, y, max_steps=k).coefficients - best).max() for k in range(2, 6)
     ]
     assert all(
         new < old**2 for old, new in zip(errors[:-1], errors[1:], strict=True) if new > 1e-13
@@ -174,8 +172,8 @@ def test_a_common_shift_of_softmax_coefficients_changes_nothing(three_classes, r
 
 def test_softmax_with_two_classes_is_the_logit(binary):
     X, y = binary
-    theta = logistic.softmax_by_newton(X, y.astype(int), renewal=0.0).coefficients
-    beta = logistic.by_newton(X, y, renewal=0.0).coefficients
+    theta = logistic.softmax_by_newton(X, y.astype(int)).coefficients
+    beta = logistic.by_newton(X, y).coefficients
     np.testing.assert_allclose(theta[1] - theta[0], beta, atol=1e-9)
 
 
@@ -226,7 +224,8 @@ def test_extreme_scores_neither_overflow_nor_lose_digits():
     value, gradient = SoftmaxLoss(X, np.array([1]))(np.array([1000.0, -1000.0]))
     assert value == 2000.0
     np.testing.assert_array_equal(gradient, [1.0, -1.0])
-    assert log_sum_exp(np.array([[-1000.0, -1000.0]]), 1) == pytest.approx(-1000 + np.log(2))
+    np.testing.assert_allclose(logistic.softmax(np.array([-1000, -1000])), 0.5)
+    assert logistic.softmax(np.array([-np.inf, 0.0, 0.0])).tolist() == [0, 0.5, 0.5]
 
 
 # Separable data: the maximum does not exist
@@ -292,6 +291,107 @@ def test_separable_classes_are_seen_by_softmax(rng):
 # Bad input and printing
 
 
+def with_code(rng, code, n_coded):
+    """A logit of two features in which `code` stands for some values of the first."""
+    X = np.column_stack([np.ones(120), rng.normal(size=(120, 2))])
+    y = (rng.random(120) < sigmoid(X @ [0.2, 1.0, -1.0])) * 1.0
+    X[rng.choice(120, n_coded, replace=False), 1] = code
+    return X, y
+
+
+@pytest.mark.parametrize("code", [999_999_999, -9e8, 1e12, 99_999])
+@pytest.mark.parametrize("n_coded", [1, 3])
+def test_a_code_for_missing_values_makes_no_separation(code, n_coded, rng):
+    for _ in range(20):
+        X, y = with_code(rng, code, n_coded)
+        fit = logistic.by_newton(X, y)
+        assert fit.is_converged
+        p = sigmoid(X @ fit.coefficients)
+        scale = np.abs(X).max(0)
+        np.testing.assert_allclose(X.T @ (p - y) / len(y) / scale, 0, atol=1e-8)
+        multinomial = logistic.softmax_by_newton(X, y.astype(int)).coefficients
+        np.testing.assert_allclose(
+            X @ (multinomial[1] - multinomial[0]), X @ fit.coefficients, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_separable_data_with_a_code_are_seen(rng):
+    X, _ = with_code(rng, 999_999_999, 2)
+    with pytest.raises(SeparableError):
+        logistic.by_newton(X, (X[:, 2] > 0) * 1.0)
+
+
+def test_units_of_columns_decide_nothing(binary):
+    X, y = binary
+    units = 10.0 ** np.linspace(-8, 8, X.shape[1])
+    fit, same = logistic.by_newton(X, y), logistic.by_newton(X * units, y)
+    np.testing.assert_allclose(same.coefficients * units, fit.coefficients, rtol=1e-9)
+    sds, same_sds = (
+        np.sqrt(np.diag(logistic.covariance(A, f.coefficients)))
+        for A, f in ((X, fit), (X * units, same))
+    )
+    np.testing.assert_allclose(same_sds * units, sds, rtol=1e-9)
+
+
+def test_a_column_of_zeros_is_no_intercept(binary, three_classes):
+    X, y = binary
+    padded = logistic.by_newton(np.column_stack([X, np.zeros(len(y))]), y, lam=0.1)
+    expected = logistic.by_newton(X, y, lam=0.1).coefficients
+    np.testing.assert_allclose(padded.coefficients, [*expected, 0.0], rtol=1e-12)
+    X, labels, _ = three_classes
+    padded = logistic.softmax_by_newton(np.column_stack([X, np.zeros(len(X))]), labels, lam=0.1)
+    assert padded.is_converged
+    np.testing.assert_array_equal(padded.coefficients[:, -1], 0)
+    with pytest.raises(ValueError, match="Keep one, the intercept"):
+        logistic.by_newton(np.column_stack([X, X[:, 0]]), (labels > 0) * 1.0, lam=0.1)
+
+
+def test_a_penalty_for_each_coefficient_is_refused_with_the_cure(binary):
+    with pytest.raises(ValueError, match=r"One penalty a coefficient\? `LogisticLoss"):
+        logistic.by_newton(*binary, lam=np.ones(binary[0].shape[1]))
+
+
+def test_weights_count_observations_and_classes(binary, three_classes, rng):
+    X, y = binary
+    weights = rng.integers(0, 4, size=len(y))
+    rows = np.repeat(np.arange(len(y)), weights)
+    ours, theirs_ = logistic.by_newton(X, y, weights=weights), logistic.by_newton(X[rows], y[rows])
+    np.testing.assert_allclose(ours.coefficients, theirs_.coefficients, rtol=1e-9)
+    balanced = (len(y) / (2 * np.bincount(y.astype(int))))[y.astype(int)]
+    oracle = theirs(X, y, C=np.inf, class_weight="balanced")[0]
+    np.testing.assert_allclose(
+        logistic.by_newton(X, y, weights=balanced).coefficients, oracle, atol=1e-8
+    )
+    X, labels, _ = three_classes
+    weights = rng.integers(1, 4, size=len(labels))
+    rows = np.repeat(np.arange(len(labels)), weights)
+    np.testing.assert_allclose(
+        logistic.softmax_by_newton(X, labels, weights=weights).coefficients,
+        logistic.softmax_by_newton(X[rows], labels[rows]).coefficients,
+        rtol=1e-8,
+    )
+
+
+def test_a_class_whose_weights_are_zero_is_not_there(binary):
+    X, y = binary
+    with pytest.raises(ValueError, match="got only 1"):
+        logistic.by_newton(X, y, weights=y)
+
+
+def test_tables_and_integers_are_converted_once(binary, rng):
+    X, y = binary
+    table = pd.DataFrame(X, index=rng.permutation(len(y)))
+    fit = logistic.by_newton(X, y)
+    for outcome in (y.astype(int), y == 1, pd.Series(y), y.tolist()):
+        same = logistic.by_newton(table, outcome)
+        np.testing.assert_allclose(same.coefficients, fit.coefficients, rtol=1e-12)
+    np.testing.assert_allclose(
+        logistic.hessian(table, fit.coefficients.tolist()),
+        logistic.hessian(X, fit.coefficients),
+        rtol=1e-12,
+    )
+
+
 def test_bad_outcomes_raise_with_the_cure(binary):
     X, y = binary
     with pytest.raises(ValueError, match=r"Use `\(y \+ 1\) / 2`"):
@@ -299,7 +399,7 @@ def test_bad_outcomes_raise_with_the_cure(binary):
     with pytest.raises(ValueError, match=r"Use `y.ravel\(\)`"):
         logistic.by_newton(X, y[:, None])
     with pytest.raises(ValueError, match="dtype=float"):
-        logistic.by_newton(X, y.astype(int))
+        logistic.by_newton(X, np.where(y > 0, "yes", "no"))
     with pytest.raises(ValueError, match="both 0 and 1"):
         logistic.by_newton(X, np.ones_like(y))
     with pytest.raises(ValueError, match="`lam` must be a number, 0 or more"):

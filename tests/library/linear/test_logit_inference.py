@@ -1,6 +1,7 @@
 """Standard errors against repeated samples, effects against differences, reports against both."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
@@ -67,7 +68,7 @@ def test_average_effects_are_slopes_of_the_mean_probability(rng):
 def test_a_report_tells_one_fit_in_three_scales(rng):
     X, y, _ = logit_data(400, np.array([0.2, 1.0, 0.0]), rng)
     told = report(X, y, ["price", "brand"])
-    fit = logistic.by_newton(X, y, renewal=0.0).coefficients
+    fit = logistic.by_newton(X, y).coefficients
     np.testing.assert_allclose(told.coefficients, fit)
     np.testing.assert_allclose(np.log(told.odds_ratios), fit)
     half = np.log(told.intervals[:, 1]) - fit
@@ -91,6 +92,34 @@ def test_two_classes_have_the_standard_errors_of_the_logit(rng):
     X, y, _ = logit_data(200, BETA, rng)
     two = multinomial(X, y.astype(int), ["one", "x"])
     np.testing.assert_allclose(two.standard_errors[1], standard_errors(X, two.contrasts[1]))
+
+
+def test_a_report_takes_tables_and_whole_numbers(rng):
+    X, y, _ = logit_data(200, BETA, rng)
+    X = np.column_stack([X[:, 0], rng.integers(0, 5, size=200)])
+    index = rng.permutation(200)
+    table, outcome = pd.DataFrame(X.astype(int), index=index), pd.Series(y == 1, index=index)
+    told, same = report(X, y, ["visits"]), report(table, outcome, ["visits"])
+    assert repr(told) == repr(same)
+    for function in (standard_errors, average_effects):
+        np.testing.assert_allclose(
+            function(table, told.coefficients), function(X, told.coefficients), rtol=1e-12
+        )
+    assert repr(multinomial(X, y.astype(int), ["one", "visits"])) == repr(
+        multinomial(table, outcome.astype(int), ["one", "visits"])
+    )
+
+
+def test_names_and_base_must_fit(rng):
+    X, y, _ = logit_data(100, BETA, rng)
+    with pytest.raises(ValueError, match="a first column of ones and then 2 features"):
+        report(X, y, ["x", "z"])
+    with pytest.raises(ValueError, match="a first column of ones"):
+        report(X[:, ::-1], y, ["x"])
+    with pytest.raises(ValueError, match="`names` must have 2 entries"):
+        multinomial(X, y.astype(int), ["x"])
+    with pytest.raises(ValueError, match="`base` must be one of the classes 0, ..., 1, got 2"):
+        multinomial(X, y.astype(int), ["one", "x"], base=2)
 
 
 def test_data_say_what_made_them_and_refuse_a_wrong_correlation(rng):

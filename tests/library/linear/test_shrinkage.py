@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNet, Lasso, Ridge, lasso_path
@@ -288,6 +289,69 @@ def test_bad_input_raises_with_the_cure(sparse):
         shrinkage.ridge(X, y[:, None], 0.1)
     with pytest.raises(ValueError, match="`y` must vary"):
         shrinkage.ridge(X, np.full(120, 3.1), 0.1)
+
+
+def small_wide_designs(rng, n_designs):
+    """Integer designs with few rows: columns repeat, and are combinations of others."""
+    while n_designs:
+        n, p = rng.integers(2, 7), rng.integers(2, 12)
+        X, y = rng.integers(-3, 4, size=(n, p)), rng.integers(-3, 4, size=n)
+        X = X[:, X.std(0) > 0]
+        if X.size and y.std() > 0:
+            n_designs -= 1
+            yield X, y
+
+
+@pytest.mark.filterwarnings("error")
+def test_small_wide_integer_designs_are_solved_to_the_optimality_conditions(rng):
+    for X, y in small_wide_designs(rng, 3_000):
+        lam = float(rng.choice([0.5, 0.2, 0.05, 1e-3, 1e-6]))
+        for l1_ratio in (1.0, 0.999999, 0.5, 0.0):
+            found = shrinkage.elastic_net(X, y, lam, l1_ratio)
+            assert violation(X, y, found.standardized, lam, l1_ratio) < 1e-10 * y.std()
+        ridge = shrinkage.ridge(X, y, lam)
+        np.testing.assert_allclose(ridge.standardized, found.standardized, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("error")
+def test_paths_of_designs_with_twins_meet_the_optimality_conditions(rng):
+    for X, y in small_wide_designs(rng, 200):
+        X = np.column_stack([X, X[:, ::-1], -2 * X[:, 0]])
+        found = shrinkage.path(X, y, n_lams=20, ratio=1e-4)
+        for lam, b in zip(found.lam, found.standardized, strict=True):
+            assert violation(X, y, b, lam, 1.0) < 1e-10 * y.std()
+
+
+def test_the_design_that_broke_cholesky_is_solved():
+    X = np.array([[-1, 3, 1, 3], [-3, 0, -3, -1], [2, 3, 1, 3]])
+    found = shrinkage.lasso(X, np.array([-2, 1, 2]), 0.2)
+    assert violation(X, np.array([-2, 1, 2]), found.standardized, 0.2, 1.0) < 1e-14
+
+
+def test_data_may_be_lists_tables_or_integers_and_counts_may_not_be_floats(rng):
+    X, y = rng.integers(-5, 6, size=(30, 3)), rng.integers(-5, 6, size=30)
+    expected = shrinkage.lasso(X.astype(float), y.astype(float), 0.1)
+    index = rng.permutation(30)
+    found = shrinkage.lasso(pd.DataFrame(X, index=index), pd.Series(y, index=index), 0.1)
+    np.testing.assert_allclose(found.beta, expected.beta, rtol=1e-12)
+    np.testing.assert_allclose(found.predict(X.tolist()), expected.predict(X), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"`n_lams` must be a whole number.*Use `int\(10.0\)`"):
+        shrinkage.path(X, y, n_lams=10.0)
+
+
+def test_ridge_takes_one_penalty_for_all(rng):
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+    with pytest.raises(ValueError, match="`lam` must be a positive number"):
+        shrinkage.ridge(X, y, lam=np.array([0.1, 0.2, 0.3]))
+    several = shrinkage.elastic_net(X, y, [0.3, 0.1], l1_ratio=0)
+    np.testing.assert_allclose(several.beta[1], shrinkage.ridge(X, y, 0.1).beta, rtol=1e-12)
+
+
+def test_units_of_columns_decide_nothing(rng):
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+    units = np.array([1e-100, 1.0, 1e100])
+    for fit in (shrinkage.lasso, shrinkage.ridge):
+        np.testing.assert_allclose(fit(X * units, y, 0.1).beta * units, fit(X, y, 0.1).beta)
 
 
 def test_a_large_tolerance_stops_early_and_within_itself(rng):

@@ -5,6 +5,7 @@ import threading
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dlcourse.optim import OPTIMIZERS, Cosine, Partition, Piece, _inplace
@@ -194,11 +195,12 @@ def test_a_start_that_cannot_be_moved_is_refused(name, x, message):
         build(name).init(x)
 
 
-@pytest.mark.parametrize("name", WITH_UPDATE)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_gradient_of_another_shape_is_refused(name):
     optimizer, x = build(name), np.zeros((4, 2))
     state = optimizer.init(x)
-    for move in (optimizer.step, optimizer.update):
+    moves = [optimizer.step, optimizer.update] if name in WITH_UPDATE else [optimizer.step]
+    for move in moves:
         with pytest.raises(ValueError, match=r"`grad` and `x` must have one shape, got \(4, 1\)"):
             move(x, np.zeros((4, 1)), state)
 
@@ -245,6 +247,92 @@ def test_a_rate_for_each_run_is_for_steps_not_for_updates(name, rng):
     np.testing.assert_array_equal(moved[1], alone.step(x[1], x[1], alone.init(x[1]))[0])
     with pytest.raises(ValueError, match=r"one rate, got rates of shape \(2, 1\).*Use `step`"):
         optimizer.update(x, x.copy(), optimizer.init(x))
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "Muon"])
+@pytest.mark.parametrize("shape", [(1,), (2,), (3, 1), (3, 2)])
+def test_a_rate_that_is_neither_one_nor_one_a_run_is_refused(name, shape):
+    x = np.ones((3, 2))
+    for rate in (np.full(shape, 0.1), lambda k, x, grad: np.full(shape, 0.1)):
+        optimizer = build(name, rate)
+        with pytest.raises(ValueError, match=r"one number a run, shape \(3,\) for `x`"):
+            optimizer.step(x, x, optimizer.init(x))
+
+
+@pytest.mark.parametrize("name", ["heavy ball", "Nesterov"])
+def test_a_momentum_is_one_number_or_one_a_run(name):
+    x = np.ones((3, 2))
+    optimizer = OPTIMIZERS[name](0.1, beta=np.full(2, 0.5))
+    with pytest.raises(ValueError, match=r"got shape \(2,\)"):
+        optimizer.step(x, x, optimizer.init(x))
+    assert OPTIMIZERS[name](0.1, np.full(3, 0.5)).step(x, x, optimizer.init(x))[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("Adam", "beta1"), ("AMSGrad", "beta2"), ("AdamW", "beta1"), ("Muon", "beta")],
+)
+def test_a_memory_that_would_broadcast_is_refused(name, setting):
+    with pytest.raises(ValueError, match=rf"`{setting}` must be one number, got an array"):
+        OPTIMIZERS[name](0.1, **{setting: np.array([0.5, 0.9])})
+
+
+@pytest.mark.parametrize("setting", ["epsilon", "weight_decay"])
+def test_a_constant_that_would_broadcast_is_refused(setting):
+    with pytest.raises(ValueError, match=f"`{setting}` must be 0 or more"):
+        OPTIMIZERS["AdamW"](0.1, **{setting: np.array([0.5, 0.9])})
+
+
+def test_the_class_in_place_of_a_record_is_refused():
+    for make in (
+        lambda: build("Adam", Cosine),
+        lambda: Partition((Piece((2,), OPTIMIZERS["SGD"]),)),
+    ):
+        with pytest.raises(ValueError, match=r"got the class `(Cosine|SGD)`. Call it"):
+            make()
+
+
+def test_a_partition_moves_no_vector_of_another_length():
+    optimizer = Partition((Piece((2,), build("SGD")),))
+    state = optimizer.init(np.zeros(2))
+    for move in (optimizer.step, optimizer.update):
+        with pytest.raises(ValueError, match=r"the sum of the pieces, got \(3,\)"):
+            move(np.zeros(3), np.zeros(3), state)
+
+
+def strange_layouts():
+    unaligned = np.zeros(6 * 8 + 1, np.uint8)[1:].view(float).reshape(3, 2)
+    return {
+        "foreign byte order": np.zeros(SHAPE).astype(np.dtype(float).newbyteorder("S")),
+        "unaligned": unaligned,
+        "every second": np.zeros((3, 4))[:, ::2],
+        "by columns": np.zeros((2, 3)).T,
+    }
+
+
+@pytest.mark.parametrize("name", WITH_UPDATE)
+@pytest.mark.parametrize("layout", strange_layouts())
+def test_an_update_of_a_strange_array_moves_it_or_says_that_it_cannot(name, layout):
+    x = strange_layouts()[layout]
+    optimizer, grad = build(name), np.arange(1.0, 7.0).reshape(SHAPE)
+    expected = optimizer.step(np.zeros(SHAPE), grad, optimizer.init(np.zeros(SHAPE)))[0]
+    with pytest.raises(
+        ValueError, match="foreign byte order|contiguous and writeable, and aligned"
+    ):
+        optimizer.update(x, grad, optimizer.init(np.zeros(SHAPE)))
+    assert (x == 0).all()
+    gradient = grad.astype(x.dtype)  # a step makes new arrays, so it takes every layout
+    close(optimizer.step(x, gradient, optimizer.init(x))[0], expected)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_takes_lists_and_tables(name):
+    x, grad = [[1.0, 2.0], [3.0, 4.0]], [[1, 0], [2, -1]]
+    optimizer = build(name)
+    expected = optimizer.step(np.array(x), np.array(grad, float), optimizer.init(np.array(x)))[0]
+    for as_given in (list, pd.DataFrame):
+        ours = optimizer.step(as_given(x), as_given(grad), optimizer.init(as_given(x)))[0]
+        np.testing.assert_array_equal(ours, expected)
 
 
 # (e) Does a planted bug make the test fail?

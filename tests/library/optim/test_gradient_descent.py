@@ -1,6 +1,7 @@
 """Optimizers: the algorithm against its plain form, torch, and closed forms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sympy
 import torch
@@ -26,7 +27,9 @@ from dlcourse.optim import (
     Backtracking,
     ExactLineSearch,
     GradientDescent,
+    HeavyBall,
     minimize,
+    walk,
 )
 
 EXAMPLES = {
@@ -395,7 +398,8 @@ def test_bad_learning_rates_are_refused(learning_rate):
 @pytest.mark.parametrize(
     ("x0", "message"),
     [
-        (np.array([1, 2]), "must hold floats, got dtype int64"),
+        (np.array(["a"]), "must hold floats, got dtype <U1"),
+        (np.zeros(0), r"at least one coordinate, got shape \(0,\)"),
         (np.array([1.0, np.nan]), "must be finite"),
         (np.float64(1.0), r"got a single number.*np.array\(\[x0\]\)"),
     ],
@@ -424,6 +428,9 @@ def test_bad_functions_are_refused(f, message):
     [
         ({"max_steps": -1}, "`max_steps` must be a whole number"),
         ({"max_steps": 1.5}, "`max_steps` must be a whole number"),
+        ({"max_steps": 1e3}, r"whole number, 0 or more, got 1000.0. Use `int\(1000.0\)`"),
+        ({"max_steps": np.nan}, "`max_steps` must be a whole number"),
+        ({"max_steps": True}, "`max_steps` must be a whole number"),
         ({"tolerance": -1e-3}, "`tolerance` must be 0 or more"),
         ({"tolerance": np.nan}, "`tolerance` must be 0 or more"),
     ],
@@ -445,6 +452,53 @@ def test_bad_limits_are_refused(limits, message):
 def test_bad_step_rules_are_refused(rule, settings, message):
     with pytest.raises(ValueError, match=message):
         rule(Quartic(), **settings)
+
+
+@pytest.mark.parametrize("x0", [[3, -4], np.array([3, -4]), pd.Series([3.0, -4.0], [7, 8])])
+def test_a_start_is_converted_once(x0):
+    bowl = Quadratic(np.eye(2), np.zeros(2))
+    ours = minimize(bowl, x0, GradientDescent(0.5), max_steps=3)
+    theirs = minimize(bowl, np.array([3.0, -4.0]), GradientDescent(0.5), max_steps=3)
+    assert ours.x.dtype == float
+    np.testing.assert_array_equal(ours.points, theirs.points)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (GradientDescent, r"got the class `GradientDescent`. Call it: `GradientDescent\(...\)`"),
+        ("adam", r"methods `init` and `step`, got 'adam'. Use one of `dlcourse.optim`"),
+    ],
+)
+def test_what_is_no_optimizer_is_refused_by_both_loops(optimizer, message):
+    with pytest.raises(ValueError, match=message):
+        minimize(lambda x: ((x**2).sum(-1), 2 * x), np.ones(2), optimizer)
+    with pytest.raises(ValueError, match=message):
+        walk(optimizer, np.ones(2), lambda k, x: x, n_steps=1)
+
+
+# The walk along gradients that come otherwise
+
+
+def test_a_walk_along_the_gradient_of_a_function_is_its_minimization():
+    bowl, optimizer = Quadratic(np.diag([1.0, 3.0]), np.ones(2)), HeavyBall(0.1)
+    points = walk(optimizer, [[2, 0], [5, 5]], lambda k, x: bowl(x)[1], n_steps=20)
+    run = minimize(bowl, np.array([[2.0, 0.0], [5.0, 5.0]]), optimizer, max_steps=20)
+    np.testing.assert_array_equal(points, run.points)
+
+
+def test_a_walk_asks_for_the_gradient_of_each_step():
+    points = walk(GradientDescent(1.0), np.zeros(2), lambda k, x: np.full(2, -k), 4)
+    np.testing.assert_array_equal(points.sum(1), [0, 0, 2, 6, 12])
+
+
+def test_a_walk_refuses_gradients_of_another_shape_and_broken_counts():
+    with pytest.raises(ValueError, match="`grad` and `x` must have one shape"):
+        walk(GradientDescent(0.1), np.ones(2), lambda k, x: x[:1], n_steps=1)
+    with pytest.raises(ValueError, match="`n_steps` must be a whole number"):
+        walk(GradientDescent(0.1), np.ones(2), lambda k, x: x, n_steps=2.0)
+    with pytest.raises(ValueError, match="`start` must be finite"):
+        walk(GradientDescent(0.1), [np.nan], lambda k, x: x, n_steps=2)
 
 
 # (e) Does a planted bug make the tests fail?

@@ -1,11 +1,18 @@
 """What the tests ask workers to do: functions that a fresh process can import."""
 
+import contextlib
+import os
+import stat
+import sys
+import time
+
 import numpy as np
 import torch
 import torch.distributed as dist
 
 from dlcourse.chapters.parallel_training import data_parallel
 from dlcourse.parallel.rings import ring_all_reduce
+from dlcourse.parallel.workers import sum_of_ranks
 
 
 def both_sums(seed, length):
@@ -20,7 +27,7 @@ def both_sums(seed, length):
 
 def combined_gradient(job, combine):
     """The gradient at the start after it has been combined, and the shard's own."""
-    X, y = job.shard(dist.get_rank())
+    X, y = job.own_shard()
     own = data_parallel.gradient(data_parallel.make_network(X.shape[1], job.seed), X, y)
     grad = own.clone()
     combine(grad, len(y) / len(job.y))
@@ -32,5 +39,24 @@ def append(numbers):
     return numbers
 
 
-def close_over():
-    return lambda: 0
+def stream_numbers():
+    return (number for number in range(3))
+
+
+def leave(rank, code):
+    """Worker `rank` leaves by `sys.exit`; the others wait for its number."""
+    if dist.get_rank() == rank:
+        sys.exit(code)
+    return sum_of_ranks()
+
+
+def leave_slowly(rank, code, seconds):
+    """Worker `rank` hangs up on everybody at once, but takes its time to end."""
+    if dist.get_rank() == rank:
+        for number in range(3, 1_000):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    os.close(number)
+        time.sleep(seconds)
+        os._exit(code)
+    return sum_of_ranks()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from sklearn.linear_model import LogisticRegression
 from torch.utils.data import DistributedSampler
 
@@ -66,10 +68,80 @@ def test_what_workers_print_stays_out_of_the_page(group, capfd):
     assert "into the log" in (group.folder / "0.log").read_text()
 
 
-def test_a_function_that_workers_cannot_import_is_refused(group):
-    with pytest.raises(ValueError, match="importable by the workers.*Put it into a module"):
-        group.run(lambda: 0)
-    assert group.run(sum_of_ranks) == [1, 1]  # and the group lives on
+def test_functions_written_on_the_spot_go_to_the_workers_with_what_they_use(group):
+    offset = 10
+
+    def shifted(x):
+        return x + offset + dist.get_rank()
+
+    assert group.run(lambda: 7) == [7, 7]
+    assert group.run(shifted, 1) == [11, 12]
+    assert [answer() for answer in group.run(lambda: lambda: offset)] == [10, 10]
+
+
+def test_a_way_to_combine_gradients_that_a_reader_writes_is_the_one_of_the_package(group, job):
+    def average(grad, share):
+        dist.all_reduce(grad)
+        grad /= dist.get_world_size()
+
+    def forgets_to_divide(grad, share):
+        dist.all_reduce(grad)
+
+    ours = group.run(data_parallel.train, job, data_parallel.average)
+    np.testing.assert_array_equal(group.run(data_parallel.train, job, average), ours)
+    broken = group.run(data_parallel.train, job, forgets_to_divide)
+    np.testing.assert_array_equal(broken[0], broken[1])  # the replicas agree, and are wrong
+    assert np.abs(broken[0] - ours[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ((lambda lock: 0, threading.Lock()), "must be copied to the workers, and cannot: .*lock"),
+        ((5,), "must be a function, got 5"),
+    ],
+)
+def test_what_cannot_travel_is_refused_and_the_group_lives_on(group, call, message):
+    with pytest.raises(ValueError, match=message):
+        group.run(*call)
+    assert group.run(sum_of_ranks) == [1, 1]
+
+
+CELLS = """
+from dlcourse.parallel.workers import Group, WorkerError, sum_of_ranks
+import linecache, torch.distributed as dist
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+def run_cell(source, name):
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    exec(compile(source, name, "exec"), globals())
+
+if __name__ == "__main__":
+    run_cell("def half(x):\\n    return Point(x / 2)\\n", "<cell 1>")
+    run_cell("def broken(x):\\n    return half(x).x / 0  # whoops\\n", "<cell 2>")
+    with Group(2) as group:
+        answers = group.run(half, 3.0)
+        print([(type(answer) is Point, answer.x) for answer in answers])
+        try:
+            group.run(broken, 1.0)
+        except WorkerError as error:
+            print(error)
+"""
+
+
+def test_a_script_sees_its_own_classes_again_and_the_line_of_a_cell_that_failed():
+    run = subprocess.run(
+        [sys.executable, "-c", CELLS.replace("\\\\n", "\\n")], capture_output=True, text=True
+    )
+    first, *rest = run.stdout.splitlines()
+    assert first == "[(True, 1.5), (True, 1.5)]", run.stderr
+    text = "\n".join(rest)
+    assert "failed in `broken`" in text
+    assert "return half(x).x / 0  # whoops" in text
+    assert "ZeroDivisionError" in text
 
 
 def test_a_group_needs_a_worker():
@@ -81,7 +153,23 @@ FAILURES = {
     "vanishes": (failures.vanish, (1, 3), "Worker 1 of 2 ended with exit code 3 during `.*vanish`"),
     "is killed": (os.abort, (), "was killed by SIGABRT during `posix.abort`. Its last words"),
     "raises": (failures.stumble, (0,), "Worker 0 of 2 failed in `.*the rows of this shard"),
-    "answers a lambda": (jobs.close_over, (), "Worker [01] of 2 failed in .*pickle"),
+    "answers a stream": (
+        jobs.stream_numbers,
+        (),
+        "Worker [01] of 2 failed in .*type `generator`, cannot be copied.*Return arrays",
+    ),
+    "leaves": (jobs.leave, (1, 5), "Worker 1 of 2 ended with exit code 5 during"),
+    "leaves in peace": (jobs.leave, (0, None), "Worker 0 of 2 ended with exit code 0"),
+    "leaves with words": (
+        jobs.leave,
+        (1, "no rows"),
+        "ended with exit code 1 during .*Its last words: .*no rows",
+    ),
+    "hangs up long before its end": (
+        jobs.leave_slowly,
+        (1, 7, 3.0),
+        "Worker 1 of 2 ended with exit code 7 during",
+    ),
 }
 
 
@@ -128,7 +216,8 @@ def is_running(pid):
 def test_workers_do_not_outlive_the_process_that_started_them():
     script = (
         "import os, time\n"
-        "from dlcourse.parallel import failures, workers\n"
+        "from dlcourse.chapters.parallel_training import failures\n"
+        "from dlcourse.parallel import workers\n"
         "if __name__ == '__main__':\n"
         "    group = workers.Group(2)\n"
         "    print(group.folder, *[process.pid for process in group.processes], flush=True)\n"
@@ -180,6 +269,25 @@ def test_shards_are_as_large_as_those_of_torch_unless_torch_repeats_rows(n):
 def test_a_job_whose_shards_do_not_fit_the_rows_is_refused(job):
     with pytest.raises(ValueError, match=r"add up to the 60 rows, got \(30, 20\)"):
         replace(job, sizes=(30, 20))
+
+
+def test_a_job_needs_a_worker_for_every_shard(job):
+    job = replace(job, sizes=(20, 20, 20))
+    with Group(2) as group:
+        with pytest.raises(ValueError, match="3 shards needs as many workers, got 2: rows would"):
+            data_parallel.compare(group, job)
+        assert repr(group).endswith("ready")
+        with pytest.raises(WorkerError, match=r"Use `sizes=equal_sizes\(60, 2\)`"):
+            group.run(data_parallel.train, job, data_parallel.average)
+    for run in (ddp.train, divided.train_counting):
+        arguments = (job,) if run is ddp.train else (job, True)
+        with Group(2) as group, pytest.raises(WorkerError, match="3 shards needs as many workers"):
+            group.run(run, *arguments)
+
+
+def test_a_job_takes_lists_and_whole_numbers():
+    job = data_parallel.Job([[1, 2], [1, 3]], [0, 1], (1, 1), n_steps=2)
+    assert data_parallel.train_alone(job).dtype == float
 
 
 def full_gradient(job):
@@ -302,6 +410,14 @@ def test_shared_statistics_are_those_of_one_batch_norm_and_separate_ones_are_not
     assert normalized.variance_ratio < 0.5
     with pytest.raises(ValueError, match="11 rows of `X` must divide evenly among 2"):
         normalization.compare_batch_norm(group, X[:11])
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e8])
+def test_a_small_variance_beside_a_large_mean_is_shared_in_full(group, rng, offset):
+    X = rng.normal(size=(12, 3))
+    shifted = np.concatenate(group.run(normalization.normalize_together, X + offset))
+    plain = np.concatenate(group.run(normalization.normalize_together, X))
+    np.testing.assert_allclose(shifted, plain, rtol=0, atol=1e-14 * offset)
 
 
 # One exchange only.
