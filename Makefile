@@ -45,7 +45,7 @@ test: environment
 
 # One chapter: its outputs and tests on one core, its page on the other, then the page in a browser.
 check: environment
-	@"$(PYTHON)" tools/environment.py --browser
+	@"$(PYTHON)" tools/environment.py --tests
 	@PYTHONPATH=. "$(BIN)"/python tools/one_chapter.py "$(CHAPTER)" > /dev/null
 	@$(MAKE) --no-print-directory -j 2 check-runs check-page
 	DLCOURSE_SITE=_build/html "$(BIN)"/pytest tests/site/test_pages.py tests/site/test_reader.py \

@@ -241,9 +241,11 @@ def ensure_browser():
 
 if __name__ == "__main__":
     check_python()
+    if sys.argv[1:] not in ([], ["--tests"]):
+        sys.exit(f"The only option is --tests, this is {' '.join(sys.argv[1:])}.")
     if not (STAMP.exists() and STAMP.read_text() == stamp()):
         check_disk()
         install()
-    if "--tests" in sys.argv[1:]:
+    if sys.argv[1:]:
         ensure_sandbox()
         ensure_browser()

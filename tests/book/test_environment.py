@@ -343,6 +343,14 @@ def test_the_browser_of_the_tests_is_the_first_that_opens_a_page(machine):
         browser.launch(SimpleNamespace(chromium=Chromium()))
 
 
+def test_an_unknown_option_is_refused_not_passed_over():
+    """A target that asks for what the set-up does not know would run without a browser."""
+    script = ROOT / "tools" / "environment.py"
+    run = subprocess.run([sys.executable, script, "--browser"], capture_output=True, text=True)
+    assert run.returncode
+    assert "--tests" in run.stderr
+
+
 def test_ci_installs_nothing_by_itself():
     """CI takes the road of every reader; else that road goes untried."""
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
