@@ -5,6 +5,7 @@ entrants  {name: Entrant}: how to make the optimizer from a step size, and the s
 seeds     what each draws is drawn alike for all entrants, so differences are taken seed by seed
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -34,13 +35,15 @@ class Pairs(PrintsTable):
 
     def __init__(self, scores: Mapping[str, Float[Array, " seeds"]], level=0.95):
         self.names = list(combinations(scores, 2))
-        differences = np.array([scores[a] - scores[b] for a, b in self.names])  # (pairs, seeds)
-        n_seeds = differences.shape[1]
-        self.mean = differences.mean(1)
+        first, second = (np.array([scores[pair[i]] for pair in self.names]) for i in (0, 1))
+        with warnings.catch_warnings():  # differences without any spread are an answer too
+            warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+            test = stats.ttest_rel(first, second, axis=1)
         # Bonferroni: each interval may miss with a share of the probability only.
-        quantile = stats.t.ppf(1 - (1 - level) / (2 * len(self.names)), n_seeds - 1)
-        self.half_width = quantile * differences.std(1, ddof=1) / np.sqrt(n_seeds)
-        self.told_apart = np.abs(self.mean) > self.half_width
+        interval = test.confidence_interval(1 - (1 - level) / len(self.names))
+        self.mean = (interval.high + interval.low) / 2
+        self.half_width = (interval.high - interval.low) / 2
+        self.told_apart = (interval.low > 0) | (interval.high < 0)
 
     def table(self):
         return Table(

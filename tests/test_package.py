@@ -16,10 +16,10 @@ def test_rooms_come_when_they_are_asked_for_and_not_before():
         "assert [name for name in sys.modules if name.startswith('dlcourse.')] == []\n"
         "assert not {'numpy', 'scipy', 'torch', 'matplotlib'} & {*sys.modules}\n"
         "assert 'optim' in dir(dlcourse)\n"
-        "print(dlcourse.optim.SGD(0.1), dlcourse.linear.least_squares.by_qr.__name__)\n"
+        "print(dlcourse.optim.SGD(0.1), dlcourse.losses.SquaredError.__name__)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.stdout == "SGD(learning_rate=0.1) by_qr\n", run.stderr
+    assert run.stdout == "SGD(learning_rate=0.1) SquaredError\n", run.stderr
 
 
 def test_a_room_that_is_not_there_is_an_attribute_error_that_lists_the_rooms():

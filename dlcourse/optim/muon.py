@@ -179,7 +179,8 @@ def _matrix(x, name):
             f"Muon moves matrices (in, out), got `{name}` of shape {np.shape(x)}. "
             "Use AdamW for vectors, and `muon_for_hidden` for the flat vector of a network."
         )
-    return _checks.as_floats(x, name)
+    is_float = isinstance(x, np.ndarray) and x.dtype.kind == "f"  # a subclass may count products
+    return x if is_float else _checks.as_floats(x, name)
 
 
 def _transpose(X):

@@ -8,7 +8,6 @@ least squares fit over the truth, the estimation error, is what the data leave o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from jaxtyping import Float
@@ -108,6 +107,6 @@ def ablate(seed: int, n_seeds: int = 10, beta1: float = 0.9, beta2: float = 0.99
 
 def _warm_gaps(sample, optimizer, seed):
     loss, batches = sample.loss, BUDGET.batches(len(sample.data.y), np.random.default_rng(seed))
-    points = islice(descend(loss, sample.minimizer, optimizer, batches), WARM_STEPS + 1)
+    points = descend(loss, sample.minimizer, optimizer, batches, WARM_STEPS)
     values = np.array([loss(x)[0] for x in points])
     return values - values[0]

@@ -7,36 +7,31 @@ seeds  half of them choose the step size; what is reported comes from the other 
 A run that overflows has the loss infinity.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from dlcourse.batches import Budget, on_rows
+from dlcourse.optim import walk
 
 Array = np.ndarray
 
 
-def descend(loss, x0: Float[Array, "*runs p"], optimizer, batches) -> Iterator:
-    """The points after each step, x0 first."""
-    x, state = x0, optimizer.init(x0)
-    yield x
-    for rows in batches:
-        x, state = optimizer.step(x, on_rows(loss, rows)(x)[1], state)
-        yield x
+def descend(loss, x0: Float[Array, "*runs p"], optimizer, batches, n_steps: int):
+    """The points after 0, 1, ..., `n_steps` steps from x0, each on the next of the `batches`."""
+    return walk(optimizer, x0, lambda k, x: on_rows(loss, next(batches))(x)[1], n_steps)
 
 
 def train(loss, x0: Float[Array, "*runs p"], optimizer, budget: Budget, rng):
     """Loss on all data after each epoch, the start first, and the last points, for every run."""
     n = len(loss.y)
-    every, values = budget.n_steps(n) // budget.n_epochs, []
+    n_steps = budget.n_steps(n)
     with np.errstate(over="ignore", invalid="ignore"):  # a step size that is too large is an answer
-        points = descend(loss, x0, optimizer, budget.batches(n, rng))
-        for k, x in enumerate(points):
-            if k % every == 0:
-                values.append(loss(x)[0])
-    return np.nan_to_num(np.stack(values), nan=np.inf, posinf=np.inf), x
+        points = descend(loss, x0, optimizer, budget.batches(n, rng), n_steps)
+        values = np.stack([loss(x)[0] for x in points[:: n_steps // budget.n_epochs]])
+    return np.nan_to_num(values, nan=np.inf, posinf=np.inf), points[-1]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ class Race(PrintsTable):
     newton: Float[Array, " newton_steps"]
     descent: Float[Array, " descent_steps"]
     descent_factor: float  # what gradient descent's error is multiplied by in the end
-    newton_constant: float  # Newton's new error is at most this times the old one squared
     size: float  # length of the estimate
 
     def digits(self, errors) -> Float[Array, " steps"]:
@@ -88,7 +87,6 @@ def descent_against_newton(X: Float[Array, "n p"], y: Float[Array, " n"], n_step
         newton=np.linalg.norm(points - best, axis=1),
         descent=np.linalg.norm(descent.points - best, axis=1),
         descent_factor=1 - smallest / L,
-        newton_constant=hessian_lipschitz(X) / smallest,
         size=float(np.linalg.norm(best)),
     )
 

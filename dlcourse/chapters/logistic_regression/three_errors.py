@@ -97,12 +97,10 @@ def nearest_logit(truth: Callable, degree: int) -> Float[Array, " p"]:
     """
     x, weights = nodes()
     Phi, p = legendre(x, degree), truth(x)
-    c = np.zeros(degree + 1)
-    for _ in range(50):  # Newton; more steps than it ever takes
-        q = sigmoid(Phi @ c)
-        H = (Phi * (weights * q * (1 - q))[:, None]).T @ Phi
-        c = c - np.linalg.solve(H, Phi.T @ (weights * (q - p)))
-    return c
+    # Unlimited data at each node: a share p of them says yes.
+    yes_and_no = np.repeat([1.0, 0.0], len(x))
+    shares = np.concatenate([weights * p, weights * (1 - p)])
+    return logistic.by_newton(np.vstack([Phi, Phi]), yes_and_no, weights=shares).coefficients
 
 
 def estimation_constant(c: Float[Array, " p"]) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import softmax
 
 from dlcourse.batches import batches, shuffled
 from dlcourse.convergence import stochastic
@@ -139,7 +140,9 @@ def compare_batch_sizes(X, labels, batch_sizes, rates, n_epochs: int, seeds) -> 
     best_rates, n_steps, losses = [], [], []
     for size in batch_sizes:
         runs = {
-            rate: np.stack([train_softmax(X, labels, rate, size, n_epochs, seed) for seed in seeds])
+            rate: np.stack(
+                [softmax_losses(X, labels, rate, size, n_epochs, seed) for seed in seeds]
+            )
             for rate in rates
         }
         best_rates.append(min(rates, key=lambda rate, runs=runs: runs[rate][:, -1].mean()))
@@ -148,19 +151,17 @@ def compare_batch_sizes(X, labels, batch_sizes, rates, n_epochs: int, seeds) -> 
     return BatchSizes(list(batch_sizes), best_rates, n_steps, losses)
 
 
-def train_softmax(X, labels, rate, batch_size, n_epochs, seed) -> Float[Array, " epochs"]:
-    """Loss on all rows after 0, 1, ... epochs of SGD on shuffled mini-batches."""
-    rng, optimizer = np.random.default_rng(seed), SGD(rate)
-    whole = SoftmaxLoss(X, labels)
-    theta = np.zeros((labels.max() + 1) * X.shape[1])
-    state, values = optimizer.init(theta), [whole(theta)[0]]
-    is_own = np.eye(labels.max() + 1)[labels]  # (n, m)
-    for _ in range(n_epochs):
-        for (rows,) in batches(shuffled, rng, 1, len(labels), batch_size):
-            scores = X[rows] @ theta.reshape(-1, X.shape[1]).T  # (B, m)
-            p = np.exp(scores - scores.max(1, keepdims=True))
-            p /= p.sum(1, keepdims=True)
-            grad = (p - is_own[rows]).T @ X[rows] / len(rows)
-            theta, state = optimizer.step(theta, grad.ravel(), state)
-        values.append(whole(theta)[0])
-    return np.array(values)
+def softmax_losses(X, labels, rate, batch_size, n_epochs, seed) -> Float[Array, " epochs"]:
+    """Loss on all rows after 0, 1, ... epochs of SGD from zero on shuffled mini-batches."""
+    rng, (n, p), m = np.random.default_rng(seed), X.shape, labels.max() + 1
+    is_own = np.eye(m)[labels]  # (n, m)
+    drawn = (rows for _ in range(n_epochs) for (rows,) in batches(shuffled, rng, 1, n, batch_size))
+
+    def gradient(k, theta):  # of `SoftmaxLoss` on some rows, without its checks of the data
+        rows = next(drawn)
+        excess = softmax(X[rows] @ theta.reshape(m, p).T, axis=1) - is_own[rows]  # (B, m)
+        return (excess.T @ X[rows] / len(rows)).ravel()
+
+    n_steps = -(-n // batch_size)  # in an epoch
+    points = walk(SGD(rate), np.zeros(m * p), gradient, n_steps * n_epochs)
+    return np.array([SoftmaxLoss(X, labels)(theta)[0] for theta in points[::n_steps]])

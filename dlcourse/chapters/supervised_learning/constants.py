@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize_scalar
 
 from dlcourse.datasets import Lognormal
 from dlcourse.losses import sigmoid
@@ -67,21 +68,20 @@ def cross_entropy(score, y):
 
 
 def best_constant(loss: Callable, y: Float[Array, " n"], low: float, high: float) -> float:
-    """The one prediction with the smallest mean loss on `y`, by golden-section search.
+    """The one prediction with the smallest mean loss on `y`, by SciPy's bounded minimization.
 
     It looks between `low` and `high`, and needs a loss that is convex in the prediction.
 
     >>> round(best_constant(squared, np.array([1.0, 2.0, 6.0]), low=0.0, high=10.0), 6)
     3.0
     """
-    shrink = (np.sqrt(5) - 1) / 2
-    while high - low > 1e-9 * (1 + abs(low)):
-        left, right = high - shrink * (high - low), low + shrink * (high - low)
-        if loss(left, y).mean() <= loss(right, y).mean():
-            high = right
-        else:
-            low = left
-    return float((low + high) / 2)
+    found = minimize_scalar(
+        lambda prediction: loss(prediction, y).mean(),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-9 * (1 + abs(low))},
+    )
+    return float(found.x)
 
 
 @dataclass(frozen=True, repr=False)

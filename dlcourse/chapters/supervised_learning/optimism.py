@@ -4,10 +4,13 @@ X   features (n, p)      p     features in use, the column of ones among them
 y   outcome (n,)         fold  which part of the data a row is left out with (n,)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from dlcourse.linear.least_squares import by_qr
 from dlcourse.tables import PrintsTable, Table
@@ -15,30 +18,31 @@ from dlcourse.tables import PrintsTable, Table
 Array = np.ndarray
 
 
-def folds(n: int, n_folds: int, rng) -> Int[Array, " n"]:
-    """A random part of the data for each row, the parts of nearly equal size.
+class Linear(BaseEstimator):
+    """A linear model for scikit-learn's `cross_val_predict`; `coefficients(X, y)` fits it.
 
-    >>> np.bincount(folds(10, 5, np.random.default_rng(0)))
-    array([2, 2, 2, 2, 2])
+    Neither scales nor adds an intercept: what goes in is what the formula says.
     """
-    return rng.permutation(n) % n_folds
 
+    def __init__(self, coefficients: Callable):
+        self.coefficients = coefficients
 
-def cross_validate(fit, X: Float[Array, "n p"], y, fold) -> Float[Array, " n"]:
-    """Prediction of each row by a model that was fitted without the row's part of the data.
+    def fit(self, X, y):
+        self.beta = self.coefficients(X, y)
+        return self
 
-    `fit(X, y)` returns the coefficients of a linear model.
-    """
-    predictions = np.empty(len(y))
-    for part in np.unique(fold):
-        out = fold == part
-        predictions[out] = X[out] @ fit(X[~out], y[~out])
-    return predictions
+    def predict(self, X):
+        return X @ self.beta
 
 
 def least_squares(X, y) -> Float[Array, " p"]:
-    """Coefficients of least squares, as `cross_validate` wants them."""
+    """Coefficients of least squares."""
     return by_qr(X, y).beta
+
+
+def held_out_predictions(coefficients, X: Float[Array, "n p"], y, fold) -> Float[Array, " n"]:
+    """Prediction of each row by a linear model fitted without the rows of the same `fold`."""
+    return cross_val_predict(Linear(coefficients), X, y, cv=PredefinedSplit(fold))
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,14 +78,14 @@ def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng, n_folds=10)
             f"{n - n // n_folds - 2 - p} for {n} rows and {p} features, got {n_noise}."
         )
     wide = np.hstack([X, rng.normal(size=(n, n_noise))])
-    fold, y = folds(n, n_folds, rng), (y - y.mean()) / y.std()
+    fold, y = rng.permutation(n) % n_folds, (y - y.mean()) / y.std()
     noise_variance = ((y - X @ least_squares(X, y)) ** 2).sum() / (n - p)
     sizes = np.unique(np.linspace(p, p + n_noise, 31).round().astype(int))
     training, held_out = [], []
     for size in sizes:
         Z = wide[:, :size]
         training.append(((y - Z @ least_squares(Z, y)) ** 2).mean())
-        held_out.append(((y - cross_validate(least_squares, Z, y, fold)) ** 2).mean())
+        held_out.append(((y - held_out_predictions(least_squares, Z, y, fold)) ** 2).mean())
     training, held_out = np.array(training), np.array(held_out)
     corrected = training + optimism(noise_variance, sizes, n)
     return NoiseFeatures(n, sizes, training, corrected, held_out)
@@ -133,7 +137,7 @@ def select_then_validate(n: int, p: int, n_kept: int, rng, n_repeats=20) -> Leak
     results = []
     for _ in range(n_repeats):
         X, y = rng.normal(size=(2 * n, p)), rng.choice([-1.0, 1.0], size=2 * n)
-        fold = folds(n, 5, rng)
+        fold = rng.permutation(n) % 5
 
         def fit(X, y, columns=None):
             columns = strongest(X, y, n_kept) if columns is None else columns
@@ -142,8 +146,8 @@ def select_then_validate(n: int, p: int, n_kept: int, rng, n_repeats=20) -> Leak
             return beta
 
         seen = strongest(X[:n], y[:n], n_kept)
-        wrong = cross_validate(lambda X, y, seen=seen: fit(X, y, seen), X[:n], y[:n], fold)
-        right = cross_validate(fit, X[:n], y[:n], fold)
+        wrong = held_out_predictions(lambda X, y, seen=seen: fit(X, y, seen), X[:n], y[:n], fold)
+        right = held_out_predictions(fit, X[:n], y[:n], fold)
         fresh = X[n:] @ fit(X[:n], y[:n])
         predictions = np.stack([wrong * y[:n], right * y[:n], fresh * y[n:]])
         results.append((predictions > 0).mean(1))

@@ -5,6 +5,7 @@ import pytest
 
 from dlcourse import datasets
 from dlcourse.chapters.least_squares import conditioning, figures
+from dlcourse.drawing import three_errors as drawing
 from dlcourse.linear import three_errors
 
 
@@ -48,7 +49,7 @@ def test_each_error_falls_along_its_own_axis_and_stays_along_the_others(errors, 
 def test_no_line_goes_on_below_the_floor(errors):
     gaps = figures.three_errors(errors).data["legendre gaps"]
     assert 0 < len(gaps) < 80
-    assert gaps.min() > figures.FLOOR
+    assert gaps.min() > drawing.FLOOR
 
 
 def test_the_price_of_squaring_is_drawn_as_measured(rng):

@@ -90,7 +90,7 @@ def test_the_noise_of_the_bowl_has_the_stated_mean_square(rng):
 
 def test_softmax_training_follows_the_gradient_of_the_loss():
     X, labels = load_iris(return_X_y=True)
-    whole = descent.train_softmax(X, labels, 0.1, len(X), n_epochs=5, seed=0)
+    whole = descent.softmax_losses(X, labels, 0.1, len(X), n_epochs=5, seed=0)
     loss, theta = SoftmaxLoss(X, labels), np.zeros(3 * X.shape[1])
     for _ in range(5):
         theta = theta - 0.1 * loss(theta)[1]

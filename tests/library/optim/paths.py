@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from dlcourse.optim import walk
+
 N_STEPS = 200
 
 
@@ -14,12 +16,8 @@ def noisy_bowl(rng, shape):
 
 
 def path(optimizer, x, gradient, n_steps=N_STEPS):
-    """Points (n_steps + 1, *x.shape) visited from x by `optimizer.step`."""
-    state, points = optimizer.init(x), [x]
-    for k in range(n_steps):
-        x, state = optimizer.step(x, gradient(k, x), state)
-        points.append(x)
-    return np.stack(points)
+    """`walk` of as many steps as all paths here."""
+    return walk(optimizer, x, gradient, n_steps)
 
 
 def torch_path(make, x, gradient, *, schedule=None, n_steps=N_STEPS):

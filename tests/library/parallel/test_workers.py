@@ -275,7 +275,7 @@ def test_a_job_needs_a_worker_for_every_shard(job):
     job = replace(job, sizes=(20, 20, 20))
     with Group(2) as group:
         with pytest.raises(ValueError, match="3 shards needs as many workers, got 2: rows would"):
-            data_parallel.compare(group, job)
+            data_parallel.alone_and_divided(group, job)
         assert repr(group).endswith("ready")
         with pytest.raises(WorkerError, match=r"Use `sizes=equal_sizes\(60, 2\)`"):
             group.run(data_parallel.train, job, data_parallel.average)
