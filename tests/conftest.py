@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.book.ledger import Ledger
+
+# Whatever the machine does besides, the same examples are drawn, and slowness is no failure.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 def pytest_configure(config):

@@ -61,6 +61,6 @@ class LittleBook:
         command = ["make", step, f"BIN={tools}", f"CHECKED={checked}", f"JOBS={jobs}"]
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "MAKE"))}
         run = subprocess.run(
-            command, cwd=self.root, env=inherited, capture_output=True, text=True, timeout=300
+            command, cwd=self.root, env=inherited, capture_output=True, text=True, timeout=3000
         )
         return run.returncode, run.stdout + run.stderr

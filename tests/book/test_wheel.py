@@ -40,7 +40,7 @@ OTHER_PARAMETERS = {
 
 def run(*command, **options):
     result = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=600, **options
+        [str(part) for part in command], capture_output=True, text=True, timeout=6000, **options
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -9,8 +9,9 @@ from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 
+MIN_TOUCH_PIXELS = 24
 MIN_ALT_LENGTH = 15  # a shorter text cannot say what a figure shows
 FILE_NAME = re.compile(r"\.(png|jpe?g|gif|svg|webp)$", re.IGNORECASE)
 CSS_URL = re.compile(r"""url\(\s*['"]?([^'")]+)""")
@@ -213,15 +214,47 @@ def figures(page):
     return faults
 
 
-# axe measures the contrast of every element, which takes long: of many alike one is enough.
+BADGES = """() => [...document.querySelectorAll("a.checked")].map((badge) => {
+  const box = badge.getBoundingClientRect();
+  return [badge.getAttribute("href"), Math.min(box.width, box.height), box.right - innerWidth];
+})"""
+
+
+def badges(page):
+    """Badges of statements are large enough to touch, and in sight."""
+    faults = []
+    for address, size, beyond in page.evaluate(BADGES):
+        if size < MIN_TOUCH_PIXELS:
+            faults.append(f"The badge to {address} is {size:.0f} pixels small.")
+        if beyond > 0:
+            faults.append(f"The badge to {address} is out of sight.")
+    return faults
+
+
+UNREACHED = """() => [...document.querySelectorAll(
+    "main :is(pre, .katex-display, .output, .pst-scrollable-table-container)")]
+  .filter((box) => box.scrollWidth > box.clientWidth && box.tabIndex !== 0
+          && ["auto", "scroll"].includes(getComputedStyle(box).overflowX))
+  .map((box) => box.textContent.trim().slice(0, 60))"""
+
+
+def keyboard(page):
+    """What is too wide can be scrolled by the keyboard."""
+    return [f"The keyboard does not reach: {start}" for start in page.evaluate(UNREACHED)]
+
+
+# axe needs long for ten thousand elements, and most of them are alike. So formulas, repeated
+# tokens and drawings are shortened, and the contrast is measured where it can differ.
 SHORTEN = """() => {
-  document.querySelectorAll(".katex").forEach((formula) => {
+  const formulas = [...document.querySelectorAll(".katex")];
+  const widths = formulas.map((formula) => formula.getBoundingClientRect().width);
+  formulas.forEach((formula, index) => {
     const word = document.createElement("span");
-    word.style.cssText = `display: inline-block; width: ${formula.scrollWidth}px`;
+    word.style.cssText = `display: inline-block; width: ${widths[index]}px`;
     word.textContent = "formula";
     formula.replaceChildren(word);
   });
-  document.querySelectorAll("pre").forEach((code) => {
+  document.querySelectorAll("pre, dt.sig").forEach((code) => {
     const met = new Set();
     code.querySelectorAll("span[class]").forEach((token) => {
       if (met.has(token.className)) token.replaceWith(token.textContent);
@@ -231,13 +264,44 @@ SHORTEN = """() => {
   document.querySelectorAll("svg[role=img]").forEach((drawing) => drawing.replaceChildren());
 }"""
 
+# Elements look alike whose ancestors have the same tags, classes and backgrounds, and whose text
+# has the same color and size. Three of each are marked, since one may lie where axe cannot see it.
+MARK = """() => {
+  const looks = new Map([[document.documentElement, ""]]), met = new Map();
+  document.querySelectorAll("body, body *").forEach((element) => {
+    const style = getComputedStyle(element);
+    const look = [looks.get(element.parentElement), element.tagName, element.className,
+      element.getAttribute("style"), element.matches(":disabled, [aria-disabled=true]"),
+      style.color, style.backgroundColor, style.backgroundImage, style.fontSize, style.fontWeight,
+      style.opacity, style.textShadow, style.position].join("|");
+    looks.set(element, look);
+    element.removeAttribute("data-one-of-its-look");
+    const says = element.matches("input, select, textarea")
+      || [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!says || !element.checkVisibility({visibilityProperty: true})) return;
+    met.set(look, (met.get(look) ?? 0) + 1);
+    if (met.get(look) <= 3) element.setAttribute("data-one-of-its-look", "");
+  });
+}"""
+AXE = """async (selector) => {
+  axe.configure({rules: [{id: "color-contrast", selector}]});
+  const options = {resultTypes: ["violations"], preload: false};
+  return (await axe.run(document, options)).violations;
+}"""
+
 
 def accessibility(page):
     """No violation of a rule that axe knows. Run it last: it shortens the page."""
     page.evaluate(SHORTEN)
-    options = {"resultTypes": ["violations"], "preload": False}
+    page.evaluate(MARK)
+    return violations(page, contrast_of="[data-one-of-its-look]")
+
+
+def violations(page, contrast_of="*"):
+    """What axe finds on the page as it is, with the contrast of the elements of a selector."""
+    page.evaluate(AXE_SCRIPT)
     return [
         f"axe {violation['id']}: {violation['help']}, at {node['html'][:120]}"
-        for violation in Axe().run(page, options=options).response["violations"]
+        for violation in page.evaluate(AXE, contrast_of)
         for node in violation["nodes"]
     ]

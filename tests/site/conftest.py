@@ -19,6 +19,7 @@ from tools.browser import launch
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("DLCOURSE_SITE", ROOT / "_build/tested/_build/html")).resolve()
 SCREENSHOTS = ROOT / "_build/screenshots"
+PATIENCE = 120_000  # milliseconds: what comes late on a busy machine is no fault
 
 
 class SilentHandler(SimpleHTTPRequestHandler):
@@ -59,15 +60,37 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser):
-    """A function that gives a fresh page of a width in a theme; all are closed after the test."""
-    with contextlib.ExitStack() as contexts:
+@pytest.fixture(scope="session")
+def context(browser):
+    """One visitor per test process, who keeps what all pages load."""
+    with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
+        yield context
 
-        def open_page(theme="light", width=1280, **options):
-            size = {"width": width, "height": 900}
-            context = browser.new_context(viewport=size, color_scheme=theme, **options)
-            contexts.callback(context.close)
-            return context.new_page()
+
+@pytest.fixture
+def open_page(context):
+    """A function that gives a new tab of a width in a theme; all are closed after the test."""
+    with contextlib.ExitStack() as tabs:
+
+        def open_page(theme="light", width=1280):
+            page = context.new_page()
+            tabs.callback(page.close)
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 900})
+            return page
 
         yield open_page
+
+
+@pytest.fixture
+def new_visitor(browser):
+    """A function that gives the page of a visitor who was never here, with options of their own."""
+    with contextlib.ExitStack() as visitors:
+
+        def new_visitor(**options):
+            context = visitors.enter_context(browser.new_context(**options))
+            context.set_default_timeout(PATIENCE)
+            return context.new_page()
+
+        yield new_visitor

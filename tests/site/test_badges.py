@@ -10,10 +10,6 @@ from .conftest import ROOT
 BOOK = {page.rpartition(".")[0]: found for page, found in statements.read(ROOT).items()}
 STATING = [page for page, found in BOOK.items() if found]
 every_stating_page = pytest.mark.parametrize("name", STATING)
-BADGES = """() => [...document.querySelectorAll("a.checked")].map((badge) => {
-  const box = badge.getBoundingClientRect();
-  return {width: box.width, height: box.height, right: box.right, text: badge.textContent};
-})"""
 
 
 def read(path):
@@ -50,17 +46,6 @@ def test_a_badge_says_how_many_ways_and_which(name, site):
         assert set(ways.split("; ")) <= set(proofs.WAYS.values())
         assert count == f"Checked in {n_ways} way" + "s" * (n_ways > 1)
         assert badge.text == str(n_ways)
-
-
-@every_stating_page
-@pytest.mark.parametrize("width", [390, 1280])
-def test_badges_are_large_enough_to_touch_and_in_sight(name, width, site, open_page):
-    page = open_page(width=width)
-    page.goto((site / address(name)).as_uri(), wait_until="load")
-    page.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
-    badges = page.evaluate(BADGES)
-    assert min(min(badge["width"], badge["height"]) for badge in badges) >= 24
-    assert max(badge["right"] for badge in badges) <= width
 
 
 @every_stating_page

@@ -21,19 +21,19 @@ from dlcourse.grading.marking.results import (
 )
 from dlcourse.grading.marking.submission import OK
 
-DECIDES = (  # modules of this room that a mark depends on
-    "allowance.py",
+DECIDES = (  # modules of the grader that a mark depends on
     "expectations.py",
-    "grade.py",
-    "limits.py",
-    "protocol.py",
-    "proxy.py",
+    "marking/grade.py",
+    "marking/submission.py",
     "recording.py",
-    "sandbox/cells.py",
-    "sandbox/magics.py",
-    "submission.py",
-    "submission_run.py",
-    "values.py",
+    "sandbox/allowance.py",
+    "sandbox/inside/cells.py",
+    "sandbox/inside/magics.py",
+    "sandbox/limits.py",
+    "sandbox/protocol.py",
+    "sandbox/proxy.py",
+    "sandbox/submission_run.py",
+    "sandbox/values.py",
 )
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
@@ -55,7 +55,7 @@ BEGIN SELECT RAISE(ABORT, 'results are added, never changed'); END;
 @functools.cache
 def grader_version() -> str:
     """The package's version and a digest of the code that decides about marks."""
-    folder, digest = Path(__file__).parent, hashlib.sha256()
+    folder, digest = Path(__file__).parents[1], hashlib.sha256()
     for name in DECIDES:
         digest.update((folder / name).read_bytes())
     return f"{dlcourse.__version__}+{digest.hexdigest()[:16]}"

@@ -18,7 +18,7 @@ from dlcourse.grading.sandbox.failures import (
     StudentError,
     StudentFailure,
 )
-from dlcourse.grading.sandbox.host import Zygote
+from dlcourse.grading.sandbox.host import START_SECONDS, Zygote
 from dlcourse.grading.sandbox.proxy import Student
 from dlcourse.grading.sandbox.submission_run import SubmissionRun
 
@@ -70,7 +70,14 @@ def prove(zygote: Zygote):
 
 
 def _in_a_fork(zygote, probe: Callable[[Student], None]):
-    limits = replace(zygote.limits, call_cpu_seconds=SPIN_CPU_SECONDS, n_restarts=0)
+    limits = replace(
+        zygote.limits,
+        call_cpu_seconds=SPIN_CPU_SECONDS,
+        call_wall_seconds=START_SECONDS,  # on a busy machine a proof takes longer, and holds
+        notebook_wall_seconds=START_SECONDS,
+        submission_wall_seconds=START_SECONDS,
+        n_restarts=0,
+    )
     run = SubmissionRun(zygote, [PROBES], b"self-test", limits)
     try:
         run.start()

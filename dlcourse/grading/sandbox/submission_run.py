@@ -23,12 +23,10 @@ from dlcourse.grading.sandbox.failures import (
     StudentError,
     StudentGone,
 )
-from dlcourse.grading.sandbox.host import Zygote
+from dlcourse.grading.sandbox.host import START_SECONDS, Zygote
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.protocol import Channel
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
-
-_READY_SECONDS = 30.0
 
 
 class SubmissionRun:
@@ -96,7 +94,7 @@ class SubmissionRun:
     def _greet(self):
         """Nothing of the submission goes to a fork that has not said it is confined."""
         try:
-            patience = Allowance(self.fork, _READY_SECONDS, _READY_SECONDS)
+            patience = Allowance(self.fork, START_SECONDS, START_SECONDS)
             message = self.channel.receive(patience)
         except (TimeUp, EOFError, ProtocolError) as error:
             message = {"refused": [type(error).__name__, "it did not get ready"]}

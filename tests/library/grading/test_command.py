@@ -127,12 +127,17 @@ def graded(tmp_path, name, setting):
 
 
 def test_processes_and_a_dask_cluster_give_the_same_marks(tmp_path):
+    import dask
     from distributed import LocalCluster
 
+    patient = {f"distributed.comm.timeouts.{what}": "600s" for what in ("connect", "tcp")}
     alone = graded(tmp_path, "alone", Setting(1, isolation="untrusted marks"))
     two = graded(tmp_path, "two", Setting(2, isolation="untrusted marks"))
     assert two == alone
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with (
+        dask.config.set(patient),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
         setting = Setting(1, cluster.scheduler_address, isolation="untrusted marks")
         assert graded(tmp_path, "dask", setting) == alone
 

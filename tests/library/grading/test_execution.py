@@ -1,5 +1,6 @@
 """What a test may rely on when it calls a student's functions, and what honest work costs."""
 
+import os
 import subprocess
 import sys
 import time
@@ -213,13 +214,14 @@ def test_a_notebook_of_any_size_and_bytes_gets_an_outcome(executor):
 
 
 def test_sleeping_is_not_computing_but_has_an_end():
-    limits = replace(QUICK, call_wall_seconds=0.6)
-    with Executor(limits) as executor:
-        cells = ["import time\ndef nap(seconds):\n    time.sleep(seconds)\n    return seconds"]
+    cells = ["import time\ndef nap(seconds):\n    time.sleep(seconds)\n    return seconds"]
+    with Executor(QUICK) as executor:
         with executor.run(cells, seed_material=b"") as student:
             assert student.nap(0.3) == 0.3  # longer than the limit of CPU seconds
+        executor.limits = replace(QUICK, call_wall_seconds=0.6)
+        with executor.run(cells, seed_material=b"") as student:
             with pytest.raises(CallTimeout, match="0.6 seconds of waiting"):
-                student.nap(60.0)
+                student.nap(600.0)
 
 
 def test_memory_has_a_limit_that_python_can_report(executor):
@@ -301,8 +303,12 @@ def cpu_seconds_inside(executor):
     return sum(map(int, fields[11:15])) / 100
 
 
-def test_a_submission_costs_little_beyond_its_own_computing():
+def test_a_submission_costs_a_tenth_of_a_process_of_its_own():
+    """In CPU seconds of this machine, as it is now."""
     n_submissions, cells = 60, [homework.HONEST] + ["x = 1"] * 5
+    before = sum(os.times()[2:4])
+    subprocess.run([sys.executable, "-c", "import numpy, matplotlib.pyplot"], check=True)
+    of_a_process = sum(os.times()[2:4]) - before
     with Executor() as executor:
         before = time.process_time() + cpu_seconds_inside(executor)
         for _ in range(n_submissions):
@@ -310,7 +316,7 @@ def test_a_submission_costs_little_beyond_its_own_computing():
         spent = time.process_time() + cpu_seconds_inside(executor) - before
         status = Path(f"/proc/{zygote_pid(executor)}/status").read_text()
     peak_kilobytes = int(status.partition("VmHWM:")[2].split()[0])
-    assert spent / n_submissions < 0.050
+    assert spent / n_submissions < of_a_process / 10
     assert peak_kilobytes < 250 * 1024
 
 

@@ -24,7 +24,7 @@ def executed(cells, only=()):
     cells = json.loads(release.to_bytes(cells))
     if only:
         cells["cells"] = [cell for cell in cells["cells"] if cell["id"] in only]
-    ran = NotebookClient(nbformat.from_dict(cells), timeout=60).execute()
+    ran = NotebookClient(nbformat.from_dict(cells), timeout=None).execute()
     return {
         cell.id.partition("-")[2]: cell.outputs[0]["data"]["text/plain"]
         for cell in ran.cells

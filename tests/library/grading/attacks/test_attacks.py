@@ -54,7 +54,7 @@ def weak_harms():
         boxes.append(subprocess.Popen(boxed, stdout=pipe, stderr=pipe, text=True))
     harms = {}
     for box in boxes:
-        said, complaint = box.communicate(timeout=300)
+        said, complaint = box.communicate(timeout=3000)
         assert box.returncode == 0, complaint[-3000:]
         harms |= json.loads(said.splitlines()[-1])
     return harms
@@ -68,16 +68,17 @@ def test_the_suite_covers_every_class():
 
 
 def test_the_honest_submission_gets_full_marks(executor):
-    report = world.grade(executor, [homework.HONEST, homework.LISTING])
+    report = world.grade_next(executor)
     assert (report.mark, report.failure) == (homework.FULL_MARK, "")
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_does_no_harm(name, executor):
     attack = ATTACKS[name]
-    with world.World(world.descendants) as place:
+    most_seconds = world.most_seconds(world.LIMITS) + world.BUSY_SECONDS
+    with world.World(world.descendants, world.LIMITS, most_seconds) as place:
         report = world.grade(executor, place.fill(attack.cells))
-        next_report = world.grade(executor, [homework.HONEST, homework.LISTING])
+        next_report = world.grade_next(executor)
         assert place.harms(attack, report, next_report) == set()
 
 

@@ -23,21 +23,25 @@ from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
 from tests import ROOT
 from tests.library.grading.attacks import homework, weak_zygote, world
 
-LIMITS = replace(
+# Where the proof is that limits do not hold, they are short. Elsewhere they are wide, so that an
+# attack gets what it wants on a busy machine too.
+SHORT = replace(
     world.LIMITS,
     notebook_wall_seconds=0.8,
     call_wall_seconds=0.5,
     submission_wall_seconds=0.8,
     n_restarts=0,
 )
-END_SECONDS = world.most_seconds(LIMITS) + 0.5  # even a weak grader is stopped here
 SMALL_INTEGERS = sys.get_int_max_str_digits()
 
 
-def limits_of(weakness: str) -> Limits:
-    """Short, where the proof is that they do not hold; as they are, where it is something else."""
-    has_no_clock = weakness in PATCHES or weakness.startswith("in process")
-    return LIMITS if has_no_clock else world.LIMITS
+def limits_of(attack: world.Attack) -> Limits:
+    return SHORT if attack.harm == "time" else world.WIDE
+
+
+def end_seconds(limits: Limits) -> float:
+    """When even a weak grader is stopped."""
+    return world.most_seconds(limits) + 0.5
 
 
 def boxed(command: list[str], secret: str) -> list[str]:
@@ -55,7 +59,7 @@ class WeakExecutor(Executor):
     """A sandbox with steps left out, and no self-test that would find it."""
 
     def __init__(self, weakness):
-        super().__init__(limits_of(weakness))
+        super().__init__(world.WIDE)
         self.weakness = weakness
 
     def __enter__(self):
@@ -71,10 +75,12 @@ class WeakExecutor(Executor):
 class TrustingChannel(protocol.Channel):
     """Takes what it is told for true: lengths, and that more will come while bytes come."""
 
+    limits = SHORT
+
     def _wait(self, event, patience):
-        if not self._poll(event, LIMITS.call_wall_seconds):
+        if not self._poll(event, self.limits.call_wall_seconds):
             raise TimeUp("no byte in a while")
-        if time.monotonic() > patience.wall_start + END_SECONDS:
+        if time.monotonic() > patience.wall_start + end_seconds(self.limits):
             raise TimeUp("enough of that")
 
 
@@ -82,7 +88,7 @@ class NoEndAllowance(submission_run.Allowance):
     """Never gives up, until the proof is long enough."""
 
     def __call__(self):
-        if time.monotonic() > self.wall_start + END_SECONDS:
+        if time.monotonic() > self.wall_start + end_seconds(SHORT):
             raise TimeUp("enough of that")
         return 0.05
 
@@ -117,8 +123,9 @@ PATCHES = {
 
 
 @contextlib.contextmanager
-def patched(weakness):
+def patched(weakness, limits):
     """The host's checks replaced by trust, for a while."""
+    TrustingChannel.limits = limits
     patches = PATCHES.get(weakness, [])
     before = [getattr(owner, name) for owner, name, _ in patches]
     sys.set_int_max_str_digits(0 if weakness == "trusting" else SMALL_INTEGERS)
@@ -134,8 +141,9 @@ def patched(weakness):
 
 def naive_grade(cells, variant, place) -> world.Report:
     """Grade in the process of the student's code; the parent reads the last line."""
-    report, start = world.Report(), time.monotonic()
+    report, limits = world.Report(), place.limits
     order = {"cells": cells, "variant": variant, "secret": place.secret}
+    order["test_seconds"] = limits.call_wall_seconds
     environment = {
         **os.environ,
         "HOME": str(place.paths["HOME"]),
@@ -150,9 +158,8 @@ def naive_grade(cells, variant, place) -> world.Report:
             [sys.executable, "-m", "tests.library.grading.attacks.naive"],
             stdin=text, stdout=output, stderr=output, env=environment, start_new_session=True,
         )  # fmt: skip
-        usage = _awaited(process)
+        usage, report.seconds = _awaited(process, output, end_seconds(limits))
         report.grown_bytes = 1024 * usage.ru_maxrss
-        report.seconds = time.monotonic() - start
         output.seek(0)
         report.feedback = output.read().decode(errors="replace")
     report.n_bytes = len(report.feedback)
@@ -163,20 +170,25 @@ def naive_grade(cells, variant, place) -> world.Report:
     return report
 
 
-def _awaited(process):
-    """What the process has used; it is killed when the proof is long enough."""
-    deadline, pid = time.monotonic() + END_SECONDS, 0
+def _awaited(process, output, most_seconds):
+    """What the process has used, and its seconds since it began to speak.
+
+    It is killed when the proof is long enough; to import what it needs it has any time.
+    """
+    start, pid = None, 0
     while not pid:
-        if time.monotonic() > deadline:
+        if start is None and os.fstat(output.fileno()).st_size:
+            start = time.monotonic()
+        if start is not None and time.monotonic() - start > most_seconds:
             os.kill(process.pid, signal.SIGKILL)
         time.sleep(0.01)
         pid, process.returncode, usage = os.wait4(process.pid, os.WNOHANG)
-    return usage
+    return usage, time.monotonic() - start if start else 0.0
 
 
 def harms_of(attack: world.Attack, executors: dict[str, WeakExecutor]) -> list[str]:
     """What `attack` does to the weak grader that it names."""
-    before = set(world.processes())
+    before, limits = set(world.processes()), limits_of(attack)
     naive_name, _, variant = attack.weak.partition(", ")
     if naive_name == "in process":
 
@@ -187,14 +199,17 @@ def harms_of(attack: world.Attack, executors: dict[str, WeakExecutor]) -> list[s
             executors[attack.weak] = WeakExecutor(attack.weak).__enter__()
 
         def graded(cells):
-            with patched(attack.weak):
+            with patched(attack.weak, limits):
+                executors[attack.weak].limits = limits
                 return world.grade(executors[attack.weak], cells)
 
-    with world.World(lambda: set(world.processes()), limits_of(attack.weak)) as place:
+    most_seconds = world.most_seconds(limits)
+    with world.World(lambda: set(world.processes()), limits, most_seconds) as place:
         report = graded(place.fill(attack.cells))
         next_report = world.Report(mark=homework.FULL_MARK)
         if naive_name != "in process":  # which takes a new process for each submission
-            next_report = graded([homework.HONEST, homework.LISTING])
+            limits = world.WIDE
+            next_report = graded(world.NEXT)
         harms = place.harms(attack, report, next_report)
     if next_report.failure and attack.weak in executors:
         executors.pop(attack.weak).__exit__()

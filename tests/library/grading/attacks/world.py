@@ -22,7 +22,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,17 @@ LIMITS = Limits(
     file_bytes=2**20,
     n_restarts=1,
 )
+# For what is to succeed: a busy machine may take its time over it.
+WIDE = replace(
+    LIMITS,
+    notebook_cpu_seconds=60.0,
+    notebook_wall_seconds=120.0,
+    call_cpu_seconds=60.0,
+    call_wall_seconds=120.0,
+    submission_wall_seconds=120.0,
+)
+NEXT = [homework.HONEST, homework.LISTING]  # what is graded after an attack
+BUSY_SECONDS = 120.0  # that a busy machine may take for what the grader itself does
 MOST_GROWTH_BYTES = 200 * 2**20  # of the grader, by one submission
 MARKER = "forged-by-attack"
 LEFT_NAME = "left-by-attack"
@@ -93,9 +104,9 @@ class Report:
 class World:
     """The surroundings of one grading; a context manager, for all of it is removed again."""
 
-    def __init__(self, living: Callable[[], set[int]], limits: Limits = LIMITS):
+    def __init__(self, living: Callable[[], set[int]], limits: Limits, most_seconds: float):
         """`living()` gives the processes that could be left; `limits` are the grader's."""
-        self.living, self.limits = living, limits
+        self.living, self.limits, self.most_seconds = living, limits, most_seconds
         # A secret that was in the environment from the start is also in /proc/self/environ.
         self.secret = os.environ.get("WORLD_SECRET", f"canary{secrets.token_hex(8)}")
 
@@ -167,7 +178,7 @@ class World:
             or bool(self.living() - self.were_living),
             "spoiled": any(now.get(path) != text for path, text in self.before.items()),
             "broken": bool(report.failure) or next_report.mark != homework.FULL_MARK,
-            "time": report.seconds > most_seconds(self.limits),
+            "time": report.seconds > self.most_seconds,
             "memory": "took too much" in report.feedback
             or report.n_bytes > 4 * self.limits.output_bytes + self.limits.plot_bytes
             or report.grown_bytes > MOST_GROWTH_BYTES,
@@ -261,6 +272,15 @@ def grade(executor, cells) -> Report:
     report.seconds = time.monotonic() - start
     report.grown_bytes = _most_memory() - had
     return report
+
+
+def grade_next(executor) -> Report:
+    """Grade the honest submission, with any time that it needs: marks do not depend on it."""
+    limits, executor.limits = executor.limits, WIDE
+    try:
+        return grade(executor, NEXT)
+    finally:
+        executor.limits = limits
 
 
 def _most_memory():
