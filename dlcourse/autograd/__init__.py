@@ -1,6 +1,6 @@
 """The engine: reverse-mode differentiation of NumPy code, and its capture and replay.
 
-Read it in this order: `value` (scalars, a page), `tensor` (arrays), `operation` and `elementwise`
+Read it in this order: `value` (scalars, a page), `tensor` (arrays), `rules` and `elementwise`
 (from a rule in plain NumPy to an operation), the other operations, `derivatives`; then, for speed,
 `capture`, `recorded` and `replay`.
 """
@@ -45,7 +45,6 @@ from dlcourse.autograd.objectives import (
     mean_squared_error,
     softmax_cross_entropy,
 )
-from dlcourse.autograd.operation import operation
 from dlcourse.autograd.reductions import (
     argmax,
     argmin,
@@ -60,6 +59,7 @@ from dlcourse.autograd.reductions import (
     var,
 )
 from dlcourse.autograd.regularizers import dropout, standardize
+from dlcourse.autograd.rules import operation
 from dlcourse.autograd.shapes import (
     concatenate,
     flatten,

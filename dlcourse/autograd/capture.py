@@ -47,11 +47,6 @@ def launch(kernel: Callable, *args, out: Array | None = None) -> Array | None:
     return None if out is None else tracked(out)
 
 
-def store(x: Array, place: Array):
-    """Write `x` into `place`, an array from outside; replays do so too."""
-    launch(replay.copy, x, out=place)
-
-
 class Capture:
     """The recorded calls of the `with` block, to be repeated by `replay()`.
 

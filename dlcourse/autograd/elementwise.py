@@ -15,7 +15,7 @@ from inspect import Parameter, Signature
 import numpy as np
 
 from dlcourse.autograd.capture import tracked
-from dlcourse.autograd.operation import arrays_of, operation, taylor, times
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times, times_bounded
 from dlcourse.autograd.tensor import Tensor, constant
 
 
@@ -87,14 +87,14 @@ def square(x) -> Tensor:
     return multiply(x, x)
 
 
-def smooth(f: Callable) -> Callable:
+def smooth(f: Callable, product: Callable = times) -> Callable:
     """Decorates a slope, a function of x and y = f(x): the result is the operation `f`."""
 
     def decorate(slope):
         @operation(1)
         def apply(x):
             y = taylor(f, slope, x)
-            return y, lambda g: times(g, slope(x, y))
+            return y, lambda g: product(g, slope(x, y))
 
         update_wrapper(apply, slope)
         apply.__signature__ = Signature([Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)])
@@ -127,34 +127,38 @@ def sqrt(x, y):
     return 0.5 / y
 
 
-@smooth(np.sin)
+@smooth(np.sin, times_bounded)
 def sin(x, y):
     """The sine."""
     return np.cos(x)
 
 
-@smooth(np.cos)
+@smooth(np.cos, times_bounded)
 def cos(x, y):
     """The cosine."""
     return -np.sin(x)
 
 
-@smooth(np.tanh)
+@smooth(np.tanh, times_bounded)
 def tanh(x, y):
     """The hyperbolic tangent."""
     return 1 - y * y
 
 
-@smooth(np.abs)
+@smooth(np.abs, times_bounded)
 def absolute(x, y):
     """Size of each entry. Slope 0 at 0, one of the subgradients."""
     return np.sign(x.real)
 
 
-@smooth(lambda x: np.maximum(x, 0))
+def positive_part(x):
+    return np.maximum(x, number(0, x.dtype))
+
+
+@smooth(positive_part, times_bounded)
 def relu(x, y):
-    """The positive part. Slope 0 at 0, one of the subgradients."""
-    return y.real > 0
+    """The positive part. Its slope is the sign of the result: 1 where positive, else 0."""
+    return np.sign(y.real)
 
 
 def logistic(x):
@@ -165,7 +169,7 @@ def logistic(x):
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-@smooth(logistic)
+@smooth(logistic, times_bounded)
 def sigmoid(x, y):
     r"""The logistic function.
 
@@ -178,7 +182,7 @@ def log_one_plus_exp(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-@smooth(log_one_plus_exp)
+@smooth(log_one_plus_exp, times_bounded)
 def softplus(x, y):
     r"""A smooth relu, the integral of the sigmoid.
 
@@ -204,7 +208,7 @@ def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
 def _clip(x, low, high):
     is_inside = (x.real >= low) & (x.real <= high)
     y = taylor(lambda a: np.minimum(np.maximum(a, low), high), lambda a, _: is_inside, x)
-    return y, lambda g: times(g, is_inside)
+    return y, lambda g: times_bounded(g, is_inside)
 
 
 def where(condition, x, y) -> Tensor:
@@ -220,21 +224,29 @@ def where(condition, x, y) -> Tensor:
 
 @operation(2)
 def _where(x, y, mask):
-    return np.where(mask, x, y), lambda g: times(g, mask), lambda g: times(g, ~mask)
+    return np.where(mask, x, y), lambda g: times_bounded(g, mask), lambda g: times_bounded(g, ~mask)
 
 
 @operation(2)
 def maximum(x, y):
     """The larger entry; where both are equal the gradient goes to `x`. NaN stays NaN."""
     is_first = (x.real >= y.real) | np.isnan(x.real)
-    return np.where(is_first, x, y), lambda g: times(g, is_first), lambda g: times(g, ~is_first)
+    return (
+        np.where(is_first, x, y),
+        lambda g: times_bounded(g, is_first),
+        lambda g: times_bounded(g, ~is_first),
+    )
 
 
 @operation(2)
 def minimum(x, y):
     """The smaller entry; where both are equal the gradient goes to `y`. NaN stays NaN."""
     is_first = (x.real < y.real) | np.isnan(x.real)
-    return np.where(is_first, x, y), lambda g: times(g, is_first), lambda g: times(g, ~is_first)
+    return (
+        np.where(is_first, x, y),
+        lambda g: times_bounded(g, is_first),
+        lambda g: times_bounded(g, ~is_first),
+    )
 
 
 def compare(kernel, x, y) -> Tensor:

@@ -12,32 +12,28 @@ import numpy as np
 from dlcourse import _checks
 from dlcourse.autograd.capture import launch, tracked
 from dlcourse.autograd.elementwise import sigmoid_of
-from dlcourse.autograd.operation import number, operation, taylor, times
 from dlcourse.autograd.reductions import logarithm, shares
-from dlcourse.autograd.tensor import Tensor
+from dlcourse.autograd.rules import number, operation, taylor, times
 
 Array = np.ndarray
 
 
-def mean_squared_error(prediction, target, weights=None) -> Tensor:
+@operation(2)
+def mean_squared_error(prediction, target, weights=None):
     r"""Mean of the squared differences over all entries.
 
     .. math:: \ell = \frac1n \sum_i (\hat y_i - y_i)^2, \qquad
               \nabla_{\hat y} \ell = \frac2n (\hat y - y)
     """
     _checks.same_shape(prediction, target, ("prediction", "target"))
-    return _mean_squared_error(prediction, target, weights)
-
-
-@operation(2)
-def _mean_squared_error(prediction, target, weights):
     error = prediction - target
     share = error * _weights(weights, error)
     loss = share.reshape(-1) @ error.reshape(-1)
     return loss, lambda g: share * (2 * g), lambda g: share * (-2 * g)
 
 
-def binary_cross_entropy(logits, y, weights=None) -> Tensor:
+@operation(2)
+def binary_cross_entropy(logits, y, weights=None):
     r"""Negative log-likelihood of the logistic model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \log(1 + e^{z_i}) - y_i z_i \bigr), \qquad
@@ -46,12 +42,7 @@ def binary_cross_entropy(logits, y, weights=None) -> Tensor:
     Takes the logits z, not the probabilities, so that no logarithm meets a zero.
     """
     _checks.same_shape(logits, y, ("logits", "y"))
-    return _binary_cross_entropy(logits, y, weights)
-
-
-@operation(2)
-def _binary_cross_entropy(z, y, weights):
-    share = _weights(weights, z)
+    z, share = logits, _weights(weights, logits)
     size = taylor(np.abs, lambda a, _: np.sign(a), z)
     surprise = taylor(lambda a: np.log1p(np.exp(-a)), lambda a, _: -sigmoid_of(-a), size)
     off = times(1 - y, (size + z) / 2) + times(y, (size - z) / 2)  # what lies on the wrong side
@@ -62,7 +53,8 @@ def _binary_cross_entropy(z, y, weights):
     )
 
 
-def softmax_cross_entropy(logits, labels, weights=None, class_weights=None) -> Tensor:
+@operation(1)
+def softmax_cross_entropy(logits, labels, weights=None, class_weights=None):
     r"""Negative log-likelihood of the softmax model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \operatorname{lse}(z_i) - z_{i, y_i} \bigr), \qquad
@@ -71,13 +63,9 @@ def softmax_cross_entropy(logits, labels, weights=None, class_weights=None) -> T
     With `class_weights` (k,) each row counts as much as its class.
     """
     labels = np.asanyarray(labels)
-    _check_classes(np.shape(logits), labels)
-    launch(_check_labels, labels, np.shape(logits)[1])
-    return _softmax_cross_entropy(logits, tracked(labels), weights, class_weights)
-
-
-@operation(1)
-def _softmax_cross_entropy(z, labels, weights, class_weights):
+    _check_classes(logits.shape, labels)
+    launch(_check_labels, labels, logits.shape[1])
+    z, labels = logits, tracked(labels)
     m, e, n = shares(z, (1,))
     chosen = (z - m)[np.arange(len(z)), labels]
     if class_weights is not None:

@@ -217,7 +217,11 @@ def _numbers_as_arrays(ufunc, inputs):
     if dtype.kind not in "fc":
         return inputs
     shape = np.broadcast_shapes(*(x.shape for x in arrays)) if ufunc is np.maximum else ()
-    return tuple(np.full(shape, x, dtype) if type(x) in (int, float) else x for x in inputs)
+    return tuple(x if type(x) is Recorded else _full(shape, x, dtype) for x in inputs)
+
+
+def _full(shape, x, dtype):
+    return np.full(shape or np.shape(x), x, dtype) if np.ndim(x) == 0 else x
 
 
 # Kernels

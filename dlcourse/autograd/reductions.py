@@ -7,7 +7,7 @@ g     gradient of the result, where the reduced axes are kept with length 1
 import numpy as np
 
 from dlcourse.autograd import elementwise
-from dlcourse.autograd.operation import arrays_of, operation, taylor, times
+from dlcourse.autograd.rules import arrays_of, operation, taylor, times
 from dlcourse.autograd.tensor import Tensor
 
 
@@ -138,7 +138,9 @@ def logarithm(n):
 def _axes(x, axis):
     """The axes to reduce, counted from 0, and the shape that keeps them with length 1."""
     shape = np.shape(x)
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    axes = (
+        range(len(shape)) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    )
     if any(not -len(shape) <= a < len(shape) for a in axes):
         raise ValueError(
             f"`axis` must lie within the {len(shape)} axes of shape {shape}, got {axis}."

@@ -6,8 +6,8 @@ x  tensor (n, p)     axis  over which mean and variance are taken     rng  sourc
 import numpy as np
 
 from dlcourse.autograd.capture import launch
-from dlcourse.autograd.operation import arrays_of, number, operation, taylor, times
 from dlcourse.autograd.reductions import axes_of_some
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times, times_bounded
 from dlcourse.autograd.tensor import Tensor
 
 
@@ -58,7 +58,7 @@ def dropout(x, p: float, rng):
     check_generator(rng)
     dtype = x.real.dtype
     mask = (launch(_uniform, rng, x.shape, dtype) >= p) * number(1 / (1 - p), dtype)
-    return times(x, mask), lambda g: times(g, mask)
+    return times(x, mask), lambda g: times_bounded(g, mask)
 
 
 def check_probability(p):

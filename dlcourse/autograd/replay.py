@@ -10,6 +10,7 @@ made   arrays that the capture has made      place  an array from outside, such 
 The numbers and their order stay what they were, so the bits do too.
 """
 
+import operator
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,11 +19,6 @@ from functools import partial
 import numpy as np
 
 from dlcourse.autograd.recorded import Array, Call, Record, arrays_in, root
-
-
-def copy(x: Array, place: Array):
-    """The kernel that step 1 saves."""
-    np.copyto(place, x)
 
 
 def compiled(record: Record) -> list[Callable]:
@@ -54,9 +50,11 @@ def _held_by_nobody(record):
 def _without_copies(calls, free):
     uses = _uses(calls)
     for j, call in enumerate(calls):
-        if call.kernel is not copy:
+        if call.kernel is not operator.setitem or call.args[1] is not Ellipsis:
             continue
-        x, place = call.args
+        place, _, x = call.args
+        if not isinstance(x, Array) or id(root(x)) not in uses:
+            continue
         made = root(x)
         i, *later = uses[id(made)]
         is_untouched = not any(i <= k < j for k in uses[id(root(place))])
@@ -127,7 +125,9 @@ def _ready(call):
     kernel, args, options = call.kernel, call.args, call.options
     if kernel is np.matmul and list(options) == ["out"] and _is_product_of_matrices(*args):
         return partial(np.dot, *args, call.out)  # the same BLAS call, which `dot` reaches sooner
-    if list(options) == ["out"] and isinstance(kernel, np.ufunc) and kernel not in _BY_NAME:
+    if list(options) == ["out"] and (
+        kernel is np.dot or (type(kernel) is np.ufunc and kernel not in _BY_NAME)
+    ):
         return partial(kernel, *args, call.out)
     return partial(kernel, *args, **options)
 

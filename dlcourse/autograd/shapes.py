@@ -6,8 +6,8 @@ own. Where the numbers must be copied, a capture repeats the copy.
 
 import numpy as np
 
-from dlcourse.autograd.operation import operation
 from dlcourse.autograd.recorded import view_index
+from dlcourse.autograd.rules import operation
 from dlcourse.autograd.tensor import Tensor
 
 

@@ -9,6 +9,7 @@ inputs and, for each, the vector-Jacobian product; `backward` calls these from t
 the first. How an operation is made out of its rule says `operation`.
 """
 
+from contextvars import ContextVar
 from itertools import count
 from math import isfinite
 from operator import attrgetter
@@ -16,12 +17,13 @@ from operator import attrgetter
 import numpy as np
 
 from dlcourse import _checks
-from dlcourse.autograd.capture import launch, store, tracked
+from dlcourse.autograd.capture import launch, tracked
 from dlcourse.autograd.recorded import forbid_reading
 
 Array = np.ndarray
 _age = count()  # inputs are older than results, so sorting by age is a topological order
 _USED_UP = ()
+unbounded_came_before = ContextVar("unbounded_came_before", default=True)  # in this backward pass
 
 
 class Tensor:
@@ -44,7 +46,10 @@ class Tensor:
     array([2., 4., 6.])
     """
 
-    __slots__ = ("age", "data", "grad", "needs_grad", "parents", "place", "precision", "vjps")
+    __slots__ = (
+        *("age", "data", "grad", "last", "made_by", "needs_grad", "parents", "place", "precision"),
+        "vjps",
+    )
 
     def __init__(self, data):
         data = np.asanyarray(data)
@@ -69,27 +74,30 @@ class Tensor:
         for x in (*nodes, *leaves):
             x.grad = None
         self.grad = np.ones(self.data.shape, self.data.dtype)
+        unbounded_came_before.set(False)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             for node in nodes:
                 g = node.grad
+                if node.last is not None:
+                    g = node.last(g)
                 for x, vjp in zip(node.parents, node.vjps, strict=True):
-                    x._receive(vjp(g))
-                node.parents, node.vjps = (), _USED_UP
+                    if type(x) is Tensor and x.needs_grad:
+                        x._receive(vjp(g))
+                node.parents, node.vjps, node.last = (), _USED_UP, None
 
     def _receive(self, g):
         """Add `g` to the gradient; the first part is written, not added to zeros."""
         if g.shape != self.data.shape:
             g = sum_to(g, self.data.shape)
+        if self.grad is not None:
+            g = self.grad + g
         if self.place is not None:
-            if self.grad is None:
-                store(g, self.place)
-                self.grad = tracked(self.place)
-            else:
-                np.add(self.grad, g, out=self.grad)
-        elif self.grad is not None:
-            self.grad = np.asanyarray(self.grad + g)
-        else:  # g may be shared, so a leaf, whose gradient users keep, takes a copy
-            self.grad = np.asanyarray(+g) if self.vjps is None else g
+            self.grad = tracked(self.place)
+            self.grad[...] = g
+        elif self.vjps is None:  # users keep it, and g may be shared
+            self.grad = np.asanyarray(+g)
+        else:
+            self.grad = g
 
     def _check_start(self):
         if self.data.size != 1:
@@ -152,11 +160,15 @@ class Tensor:
         return f"Tensor({numbers})" if self.needs_grad else f"Tensor({numbers}, constant)"
 
 
+class NotFiniteError(ValueError):
+    """A loss is infinite or NaN."""
+
+
 TensorLike = Tensor | Array  # what operations take; an array is a constant
 
 
-def result(data: Array, parents: tuple, vjps: tuple) -> Tensor:
-    """What an operation returns: a tensor that sends `vjp(g)` to each of its parents."""
+def result(data: Array, parents: tuple, vjps: list) -> Tensor:
+    """What an operation returns: it sends `vjp(g)` to each parent, or `vjp(last(g))`."""
     return _fill(_new(Tensor), data, parents, vjps, needs_grad=True)
 
 
@@ -185,6 +197,8 @@ def history(last: Tensor) -> tuple[list[Tensor], set[Tensor]]:
                 "again; for several losses, add them up and call `backward` once."
             )
         for x in node.parents:
+            if type(x) is not Tensor or not x.needs_grad:
+                continue
             if x.vjps is None:
                 leaves.add(x)
             elif x not in found:
@@ -206,7 +220,8 @@ def sum_to(g: Array, shape: tuple) -> Array:
 
 
 def _fill(node, data, parents, vjps, needs_grad):
-    node.data, node.grad, node.place, node.precision = data, None, None, None
+    node.data = data
+    node.grad = node.place = node.precision = node.last = node.made_by = None
     node.parents, node.vjps, node.needs_grad = parents, vjps, needs_grad
     node.age = next(_age)
     return node
@@ -219,7 +234,7 @@ def _check_floats(data):
 def _check_finite(loss):
     value = loss.real.item()
     if not isfinite(value):
-        raise ValueError(
+        raise NotFiniteError(
             f"The loss is {value}, so its gradient means nothing. Look for a log or a division at "
             "zero, scale the data, or lower the learning rate."
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dlcourse.autograd import add, affine, relu
+from dlcourse.autograd import add, affine, affine_relu, relu
 from dlcourse.autograd.regularizers import check_generator, check_probability, dropout
 from dlcourse.autograd.tensor import Tensor
 from dlcourse.nn.initialization import he
@@ -87,6 +87,8 @@ class Linear(Layer):
         self.offset = Tensor(np.zeros(n_out, dtype))
 
     def __call__(self, x, training=False):
+        if self.activation is relu:
+            return affine_relu(x, self.weight, self.offset)
         y = affine(x, self.weight, self.offset)
         return y if self.activation is None else self.activation(y)
 

@@ -6,7 +6,7 @@ x  inputs (n, p)      gain, offset  learned scale and shift (p,)
 import numpy as np
 
 from dlcourse.autograd import divide, standardize, subtract
-from dlcourse.autograd.capture import store, tracked
+from dlcourse.autograd.capture import tracked
 from dlcourse.autograd.tensor import Tensor
 from dlcourse.nn.layers import Layer
 
@@ -48,7 +48,8 @@ class BatchNorm(Layer):
         return z * self.gain + self.offset
 
     def _remember(self, running, newest):
-        store((1 - self.rate) * tracked(running) + self.rate * newest, running)
+        running = tracked(running)
+        running += self.rate * (newest - running)
 
 
 class LayerNorm(Layer):

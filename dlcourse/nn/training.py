@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped
 from dlcourse import _checks
 from dlcourse.autograd.capture import Captured, launch
 from dlcourse.autograd.regularizers import check_generator
+from dlcourse.autograd.tensor import NotFiniteError
 from dlcourse.nn.layers import Layer
 
 Array = np.ndarray
@@ -39,7 +40,7 @@ class Recipe:
         if isinstance(self.optimizer, type):
             name = self.optimizer.__name__
             raise ValueError(
-                f"`optimizer` must be an optimizer, got the class {name}. Make one: `{name}(0.001)`."
+                f"`optimizer` must be an optimizer, got a class. Make one: `{name}(0.001)`."
             )
         if not hasattr(self.optimizer, "update"):
             raise ValueError(
@@ -123,12 +124,13 @@ def fit(network: Layer, X, y, recipe: Recipe, rng, validation: tuple | None = No
         raise ValueError("`patience` watches the validation loss. Give `validation=(X, y)` too.")
     step, losses, best = Step(network, X, y, recipe), [], None
     for epoch in _progress(recipe):
-        train_loss = _epoch(step, len(X), recipe.batch_size, rng)
-        if not np.isfinite(train_loss):
+        try:
+            train_loss = _epoch(step, len(X), recipe.batch_size, rng)
+        except NotFiniteError as error:
             raise ValueError(
-                f"The training loss is {train_loss} in epoch {epoch}: the steps diverge. Lower "
-                "the learning rate, or standardize the columns of X."
-            )
+                f"The training loss is not finite in epoch {epoch}: the steps diverge. Lower the "
+                "learning rate, or standardize the columns of X."
+            ) from error
         losses.append((train_loss, evaluate(network, recipe.loss, *watched) if watched else np.nan))
         if watched is None or best is None or losses[-1][1] < losses[best - 1][1]:
             best = epoch

@@ -20,9 +20,9 @@ from math import isfinite
 
 import numpy as np
 
-from dlcourse.autograd.capture import launch
+from dlcourse.autograd.capture import launch, tracked
 from dlcourse.autograd.recorded import open_record
-from dlcourse.autograd.tensor import Tensor, constant, result
+from dlcourse.autograd.tensor import Tensor, constant, result, unbounded_came_before
 
 Array = np.ndarray
 _NUMBERS = (int, float, np.number)
@@ -36,17 +36,33 @@ def operation(n_tensors: int | None) -> Callable:
 
         @wraps(rule)
         def apply(*args, **options):
-            if n_tensors is not None and len(args) < n_tensors:
-                bound = parameters.bind(*args, **options)
-                args, options = bound.args, bound.kwargs
-            operands = args[:n_tensors]
-            rest = () if n_tensors is None else args[n_tensors:]
+            if n_tensors is None:
+                operands, rest = args, ()
+            else:
+                if len(args) < n_tensors:  # some are given by name
+                    bound = parameters.bind(*args, **options)
+                    args, options = bound.args, bound.kwargs
+                operands, rest = args[:n_tensors], args[n_tensors:]
             y, *vjps = rule(*arrays_of(operands), *rest, **options)
-            return _result(y, operands, vjps)
+            return _result(y, operands, vjps, apply)
 
+        apply.rule = rule
         return apply
 
     return decorate
+
+
+def fused(first: Callable, last: Callable) -> Callable:
+    """The operation `last(first(...))`, as one node of the graph instead of two."""
+
+    def apply(*operands):
+        y, *vjps = first.rule(*arrays_of(operands))
+        y, vjp = last.rule(y)
+        return _result(y, operands, vjps, apply, vjp)
+
+    apply.__name__ = f"{first.__name__}_{last.__name__}"
+    apply.__doc__ = f"`{last.__name__}` of `{first.__name__}`, one node of the graph."
+    return apply
 
 
 def times(g: Array, slope: Array) -> Array:
@@ -55,7 +71,13 @@ def times(g: Array, slope: Array) -> Array:
     A gradient that is masked out must not meet an infinite slope, nor the other way round: the
     slope of `sqrt(relu(x))` at -1 is 0, and so is that of `where(x > 0, log(x), 0)`.
     """
+    unbounded_came_before.set(True)
     return launch(_times, g, slope)
+
+
+def times_bounded(g: Array, slope: Array) -> Array:
+    """`times` for a slope that is never infinite: nor is `g`, unless an unbounded one came before."""
+    return times(g, slope) if unbounded_came_before.get() else g * slope
 
 
 def taylor(f: Callable, slope: Callable, x: Array) -> Array:
@@ -75,11 +97,19 @@ def taylor(f: Callable, slope: Callable, x: Array) -> Array:
 
 def arrays_of(operands) -> list[Array]:
     """The arrays of tensors, arrays and numbers, of one precision."""
-    arrays = [x.data if type(x) is Tensor else x for x in operands]
-    if not _are_alike(arrays):
-        arrays = _converted(arrays, operands)
-    record = open_record.get()
-    return arrays if record is None else [record.admit(x) for x in arrays]
+    arrays, dtype = [], None
+    for x in operands:
+        if type(x) is Tensor:
+            x = x.data
+        if type(x) is not Array or (x.dtype is not dtype and (dtype or x.dtype.kind != "f")):
+            break
+        dtype = x.dtype
+        arrays.append(x)
+    else:  # of one kind of float, as nearly always
+        if open_record.get() is None:
+            return arrays
+    arrays = _converted([x.data if type(x) is Tensor else x for x in operands], operands)
+    return [tracked(x) for x in arrays]
 
 
 @lru_cache(maxsize=256)
@@ -90,22 +120,16 @@ def number(value: float, dtype) -> Array:
     return array
 
 
-def _result(y, operands, vjps):
+def _result(y, operands, vjps, made_by, last=None):
     if type(y) is not Array:
         y = np.asanyarray(y)  # NumPy turns 0-d arrays into scalars
     y.setflags(False)  # not writeable
-    parents = [(x, vjp) for x, vjp in zip(operands, vjps, strict=True) if _needs_grad(x)]
-    return result(y, *zip(*parents, strict=True)) if parents else constant(y)
-
-
-def _needs_grad(x):
-    return type(x) is Tensor and x.needs_grad
-
-
-def _are_alike(arrays):
-    """Whether these are arrays of one kind of float, as nearly always."""
-    dtype = getattr(arrays[0], "dtype", None) if arrays else None
-    return all(type(x) is Array and x.dtype is dtype for x in arrays) and dtype.kind == "f"
+    for x in operands:
+        if type(x) is Tensor and x.needs_grad:
+            z = result(y, operands, vjps)
+            z.made_by, z.last = made_by, last
+            return z
+    return constant(y)
 
 
 def _converted(arrays, operands):
@@ -148,7 +172,7 @@ def _precision(dtypes):
 
 
 def _times(g, slope, out=None):
-    y = np.multiply(g, slope) if out is None else np.multiply(g, slope, out)
+    y = np.multiply(g, slope, out)
     if not isfinite(np.vdot(y, y).real):  # rare, so look closely
         y = np.asarray(y)
         np.copyto(y, 0, where=np.equal(g, 0) | np.equal(slope, 0))
