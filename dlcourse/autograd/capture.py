@@ -4,8 +4,8 @@ Eagerly, the rules of the engine are NumPy calls and nothing else. While a `Capt
 arrays are `Recorded`, and each call is written down together with the array that holds its result.
 A replay makes the same calls into the same arrays, in the same order: the bits are equal, nothing
 is allocated, and no Python of the model runs. CUDA graphs do the same with kernels of a GPU, and
-`torch.compile` begins likewise. All three pay with the same rules: shapes are fixed, and what Python
-does with the numbers is not repeated, so a branch on captured numbers is an error.
+`torch.compile` begins likewise. All three pay with the same rules: shapes are fixed, and what
+Python does with the numbers is not repeated, so a branch on captured numbers is an error.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlcourse import _checks
 from dlcourse.autograd.capture import launch, tracked
-from dlcourse.autograd.elementwise import sigmoid_of
+from dlcourse.autograd.elementwise import logistic, sigmoid_of
 from dlcourse.autograd.reductions import logarithm, shares
 from dlcourse.autograd.rules import number, operation, taylor, times
 
@@ -43,14 +43,20 @@ def binary_cross_entropy(logits, y, weights=None):
     """
     _checks.same_shape(logits, y, ("logits", "y"))
     z, share = logits, _weights(weights, logits)
-    size = taylor(np.abs, lambda a, _: np.sign(a), z)
-    surprise = taylor(lambda a: np.log1p(np.exp(-a)), lambda a, _: -sigmoid_of(-a), size)
-    off = times(1 - y, (size + z) / 2) + times(y, (size - z) / 2)  # what lies on the wrong side
+    each = taylor(lambda a: _surprise(a, y.real), lambda a, _: logistic(a) - y.real, z)
+    if y.dtype.kind == "c":
+        each = each - 1j * z.real * y.imag
     return (
-        (share * (off + surprise)).sum(),
+        (share * each).sum(),
         lambda g: (sigmoid_of(z) - y) * (share * g),
         lambda g: z * (share * -g),
     )
+
+
+def _surprise(z, y):
+    """log(1 + exp(z)) - y z, written such that no infinities cancel."""
+    wrong = times(1 - y, np.maximum(z, 0)) + times(y, np.maximum(-z, 0))
+    return wrong + np.log1p(np.exp(-np.abs(z)))
 
 
 @operation(1)
@@ -69,7 +75,13 @@ def softmax_cross_entropy(logits, labels, weights=None, class_weights=None):
     m, e, n = shares(z, (1,))
     chosen = (z - m)[np.arange(len(z)), labels]
     if class_weights is not None:
-        by_row = tracked(np.asanyarray(class_weights, dtype=m.dtype))[labels]
+        class_weights = np.asanyarray(class_weights, dtype=m.dtype)
+        if class_weights.shape != z.shape[1:]:
+            raise ValueError(
+                f"`class_weights` must have shape {z.shape[1:]}, one a class, got "
+                f"{class_weights.shape}."
+            )
+        by_row = tracked(class_weights)[labels]
         weights = by_row if weights is None else by_row * weights
     share = _weights(weights, chosen)
     is_label = labels[:, None] == np.arange(z.shape[1])

@@ -211,7 +211,7 @@ def _is_view(y, sources):
 
 
 def _numbers_as_arrays(ufunc, inputs):
-    """NumPy takes a 0-d array faster than a Python number, and `maximum` a full one faster still."""
+    """NumPy takes a 0-d array faster than a Python number, and `maximum` a full one even faster."""
     arrays = [x for x in inputs if isinstance(x, Array)]
     dtype = np.result_type(*arrays)
     if dtype.kind not in "fc":

@@ -76,7 +76,7 @@ def times(g: Array, slope: Array) -> Array:
 
 
 def times_bounded(g: Array, slope: Array) -> Array:
-    """`times` for a slope that is never infinite: nor is `g`, unless an unbounded one came before."""
+    """`times` for a finite slope: `g` is finite too, unless an unbounded slope came before."""
     return times(g, slope) if unbounded_came_before.get() else g * slope
 
 
