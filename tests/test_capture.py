@@ -378,3 +378,78 @@ def test_a_capture_says_how_long_it_is():
     with ag.Capture() as capture:
         ag.exp(np.ones(2)) + 1.0
     assert repr(capture) == "Capture of 2 calls"
+
+
+# Random programs
+
+
+def random_program(seed):
+    """A function of a matrix: operations at random, some of plain NumPy, some results kept."""
+    rng = np.random.default_rng(seed)
+    choices = rng.integers(14, size=rng.integers(3, 14))
+    partners, axes, kept = (rng.integers(100, size=len(choices)) for _ in range(3))
+
+    def program(array):
+        x = ag.Tensor(array)
+        nodes, results = [x], []
+        for choice, partner, axis, keeps in zip(choices, partners, axes, kept, strict=True):
+            a, b, axis = nodes[-1], nodes[partner % len(nodes)], int(axis) % 2
+            y = [
+                lambda: a * b,
+                lambda: a + b,
+                lambda: a - b.T,
+                lambda: a / (b * b + 1.0),
+                lambda: ag.tanh(a) @ b * 0.1,
+                lambda: ag.relu(a) + b[::-1],
+                lambda: ag.where(a > b, a, b * 0.5),
+                lambda: ag.softmax(a, axis),
+                lambda: ag.concatenate([a[:2], b[2:]]),
+                lambda: a - a.max(axis, keepdims=True),
+                lambda: ag.affine_relu(a, b, b.mean(0)),
+                lambda: ag.standardize(a, axis)[0],
+                lambda: b.T.reshape(-1).reshape(4, 4) * a,
+                lambda: ag.sigmoid(a) * a.data.sum(0),  # plain NumPy on its numbers
+            ][choice]()
+            nodes.append(y)
+            if keeps % 3 == 0:
+                results.append(y.data)
+        loss = (nodes[-1] * nodes[-1]).mean() + ag.logsumexp(nodes[-1]).sum()
+        loss.backward()
+        moments = x.grad * 1.0
+        moments *= 0.9  # in place
+        moments += x.grad[::-1].T
+        return loss.data, x.grad, moments, *results
+
+    return program
+
+
+@pytest.mark.parametrize("first", range(0, 200, 25))
+def test_random_programs_replay_to_the_bit(first, rng):
+    for seed in range(first, first + 25):
+        program = random_program(seed)
+        assert_replays_exactly(program, *rng.normal(size=(3, 1, 4, 4)))
+
+
+def test_what_is_held_keeps_its_memory_and_what_is_not_shares(rng):
+    x, held = rng.normal(size=(64, 64)), []
+
+    def chain(x, keep):
+        for _ in range(10):
+            x = ag.sin(x * 2.0).data
+            if keep:
+                held.append(x)
+        return x
+
+    n_arrays = []
+    for keep in (False, True):
+        with ag.Capture() as capture:
+            y = chain(ag.capture.tracked(x), keep)
+        outs = {id(ag.recorded.root(ag.recorded.arrays_in(call.args)[-1])) for call in capture.calls}
+        n_arrays.append(len(outs))
+        before = [h.copy() for h in map(np.asarray, held)]
+        capture.replay()
+        for h, expected in zip(held, before, strict=True):
+            np.testing.assert_array_equal(np.asarray(h), expected)
+        np.testing.assert_array_equal(np.asarray(y), chain(x, False))
+    assert n_arrays[0] <= 3
+    assert n_arrays[1] >= 11
