@@ -1,4 +1,4 @@
-"""The engine where it is easily wrong: axes, masks, infinities, ties, nesting, NumPy's functions."""
+"""Where an engine is easily wrong: axes, masks, infinities, ties, nesting, NumPy's functions."""
 
 import warnings
 from itertools import permutations
@@ -95,7 +95,7 @@ def test_axes_that_are_not_there_are_refused(rng):
             f(np.ones((2, 3)), (1, -1))
     with pytest.raises(ValueError, match="leave out `axis`"):
         ag.softmax(np.array(1.0))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="out of bounds"):
         ag.transpose(np.ones((2, 3)), (0, 2))
 
 
@@ -151,6 +151,16 @@ def test_numbers_that_meet_a_mask_stay_numbers(dtype):
         assert y.dtype == dtype
         np.testing.assert_allclose(y.data, expected, rtol=1e-6)
     assert mask.dtype == bool
+    for both, expected in (
+        (mask & (x < 1), [False, False]),
+        (mask | (x < 1), [True, True]),
+        (~mask, [True, False]),
+        (np.logical_not(mask), [True, False]),
+        (mask & np.array([True, True]), [False, True]),
+    ):
+        np.testing.assert_array_equal(both.data, expected)
+        assert (both * 0.5).dtype == dtype
+    np.testing.assert_array_equal(slope(lambda x: x[x > 0] * 3.0, [-1, 2], dtype), [0, 3])
 
 
 # Infinities
@@ -427,7 +437,10 @@ def test_a_tensor_of_one_number_is_read_as_one():
     assert int(x) == 2
     assert f"{x:.2f} {x.sum():8.3f}" == "2.50    2.500"
     assert f"{x}" == "Tensor([2.5])"
-    with pytest.raises(ValueError):
+    assert [y.item() for y in ag.Tensor([1.0, 2.0])] == [1.0, 2.0]
+    with pytest.raises(TypeError, match="unsized"):
+        list(ag.Tensor(2.5))
+    with pytest.raises(ValueError, match="size 1"):
         ag.Tensor([1.0, 2.0]).item()
 
 

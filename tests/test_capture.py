@@ -383,42 +383,43 @@ def test_a_capture_says_how_long_it_is():
 # Random programs
 
 
+STEPS = (
+    lambda a, b, axis: a * b,
+    lambda a, b, axis: a + b,
+    lambda a, b, axis: a - b.T,
+    lambda a, b, axis: a / (b * b + 1.0),
+    lambda a, b, axis: ag.tanh(a) @ b * 0.1,
+    lambda a, b, axis: ag.relu(a) + b[::-1],
+    lambda a, b, axis: ag.where(a > b, a, b * 0.5),
+    lambda a, b, axis: ag.softmax(a, axis),
+    lambda a, b, axis: ag.concatenate([a[:2], b[2:]]),
+    lambda a, b, axis: a - a.max(axis, keepdims=True),
+    lambda a, b, axis: ag.affine_relu(a, b, b.mean(0)),
+    lambda a, b, axis: ag.standardize(a, axis)[0],
+    lambda a, b, axis: b.T.reshape(-1).reshape(4, 4) * a,
+    lambda a, b, axis: ag.sigmoid(a) * a.data.sum(0),  # plain NumPy on its numbers
+)
+
+
 def random_program(seed):
-    """A function of a matrix: operations at random, some of plain NumPy, some results kept."""
+    """A function of a matrix: steps at random, some results kept, gradients changed in place."""
     rng = np.random.default_rng(seed)
-    choices = rng.integers(14, size=rng.integers(3, 14))
-    partners, axes, kept = (rng.integers(100, size=len(choices)) for _ in range(3))
+    n_steps = rng.integers(3, 14)
+    draws = rng.integers((len(STEPS), 100, 2, 3), size=(n_steps, 4)).tolist()
 
     def program(array):
         x = ag.Tensor(array)
-        nodes, results = [x], []
-        for choice, partner, axis, keeps in zip(choices, partners, axes, kept, strict=True):
-            a, b, axis = nodes[-1], nodes[partner % len(nodes)], int(axis) % 2
-            y = [
-                lambda: a * b,
-                lambda: a + b,
-                lambda: a - b.T,
-                lambda: a / (b * b + 1.0),
-                lambda: ag.tanh(a) @ b * 0.1,
-                lambda: ag.relu(a) + b[::-1],
-                lambda: ag.where(a > b, a, b * 0.5),
-                lambda: ag.softmax(a, axis),
-                lambda: ag.concatenate([a[:2], b[2:]]),
-                lambda: a - a.max(axis, keepdims=True),
-                lambda: ag.affine_relu(a, b, b.mean(0)),
-                lambda: ag.standardize(a, axis)[0],
-                lambda: b.T.reshape(-1).reshape(4, 4) * a,
-                lambda: ag.sigmoid(a) * a.data.sum(0),  # plain NumPy on its numbers
-            ][choice]()
-            nodes.append(y)
-            if keeps % 3 == 0:
-                results.append(y.data)
+        nodes, kept = [x], []
+        for which, partner, axis, keeps in draws:
+            nodes.append(STEPS[which](nodes[-1], nodes[partner % len(nodes)], axis))
+            if keeps == 0:
+                kept.append(nodes[-1].data)
         loss = (nodes[-1] * nodes[-1]).mean() + ag.logsumexp(nodes[-1]).sum()
         loss.backward()
         moments = x.grad * 1.0
-        moments *= 0.9  # in place
+        moments *= 0.9
         moments += x.grad[::-1].T
-        return loss.data, x.grad, moments, *results
+        return loss.data, x.grad, moments, *kept
 
     return program
 
@@ -444,7 +445,9 @@ def test_what_is_held_keeps_its_memory_and_what_is_not_shares(rng):
     for keep in (False, True):
         with ag.Capture() as capture:
             y = chain(ag.capture.tracked(x), keep)
-        outs = {id(ag.recorded.root(ag.recorded.arrays_in(call.args)[-1])) for call in capture.calls}
+        outs = {
+            id(ag.recorded.root(ag.recorded.arrays_in(call.args)[-1])) for call in capture.calls
+        }
         n_arrays.append(len(outs))
         before = [h.copy() for h in map(np.asarray, held)]
         capture.replay()

@@ -252,6 +252,19 @@ def minimum(x, y):
 def compare(kernel, x, y) -> Tensor:
     """A comparison such as `np.greater`: a constant mask for `where`."""
     x, y = arrays_of((x, y))
-    mask = constant(np.asanyarray(kernel(x.real, y.real)))
-    mask.precision = x.real.dtype
+    return _mask(kernel(x.real, y.real), x.real.dtype)
+
+
+def combine(kernel, *masks) -> Tensor:
+    """A combination of masks such as `np.logical_and`: a mask again."""
+    known = [x.precision for x in masks if isinstance(x, Tensor)]
+    arrays = [tracked(x.data if isinstance(x, Tensor) else np.asanyarray(x)) for x in masks]
+    if any(x.dtype != bool for x in arrays):
+        raise ValueError("Masks must hold truth values. Compare first, such as `x > 0`.")
+    return _mask(kernel(*arrays), known[0])
+
+
+def _mask(data, precision):
+    mask = constant(np.asanyarray(data))
+    mask.precision = precision  # that of the numbers it came from
     return mask

@@ -7,15 +7,20 @@ b  offsets (k,)                    g  gradient with respect to the result (..., 
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Inexact
 from numpy import dot  # `@` for matrices, which starts faster
 
 from dlcourse.autograd.elementwise import relu
 from dlcourse.autograd.rules import fused, operation
 from dlcourse.autograd.shapes import reshape
-from dlcourse.autograd.tensor import Tensor
+from dlcourse.autograd.tensor import Tensor, TensorLike
+
+Array = np.ndarray
 
 
-def matmul(x, y) -> Tensor:
+def matmul(
+    x: Inexact[TensorLike, "... p"], y: Inexact[TensorLike, "..."]
+) -> Inexact[Tensor, "..."]:
     r"""Matrix product of (*batch, n, p) and (*batch, p, k); the batches are broadcast.
 
     A vector on the left is a row, on the right a column, as in NumPy.
@@ -38,7 +43,7 @@ def _matmul(x, y):
 
 
 @operation(3)
-def affine(x, W, b):
+def affine(x: Inexact[Array, "... p"], W: Inexact[Array, "p k"], b: Inexact[Array, " k"]):
     r"""The affine map of each row.
 
     .. math:: y = x W + b, \qquad
@@ -67,7 +72,7 @@ def ones(n, dtype):
 
 
 def check_affine(x, W, b):
-    if len(x) < 2 or len(W) != 2 or x[-1:] != W[:1] or b != W[1:]:
+    if len(x) < 2 or len(W) != 2 or (x[-1], *b) != W:
         raise ValueError(
             f"`x` must have shape (n, p), `W` (p, k) and `b` (k,), got {x}, {W} and {b}. "
             "One feature in a vector? Use `x[:, None]`. One observation? Use `x[None, :]`. "

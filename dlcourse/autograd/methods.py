@@ -3,8 +3,13 @@
 import numpy as np
 
 from dlcourse.autograd import elementwise, matrices, reductions, shapes
-from dlcourse.autograd.protocols import COMPARISONS
+from dlcourse.autograd.protocols import COMBINATIONS, COMPARISONS
 from dlcourse.autograd.tensor import Tensor
+
+
+def _with_self(operation):
+    """An operation that is no plain function, as a method."""
+    return lambda *operands: operation(*operands)
 
 
 def _swapped(operation):
@@ -37,13 +42,17 @@ METHODS = {
     "__rpow__": _swapped(elementwise.power_of),
     "__matmul__": matrices.matmul,
     "__rmatmul__": _swapped(matrices.matmul),
-    "__gt__": COMPARISONS[np.greater],
-    "__ge__": COMPARISONS[np.greater_equal],
-    "__lt__": COMPARISONS[np.less],
-    "__le__": COMPARISONS[np.less_equal],
-    "__eq__": COMPARISONS[np.equal],
-    "__ne__": COMPARISONS[np.not_equal],
+    "__gt__": _with_self(COMPARISONS[np.greater]),
+    "__ge__": _with_self(COMPARISONS[np.greater_equal]),
+    "__lt__": _with_self(COMPARISONS[np.less]),
+    "__le__": _with_self(COMPARISONS[np.less_equal]),
+    "__eq__": _with_self(COMPARISONS[np.equal]),
+    "__ne__": _with_self(COMPARISONS[np.not_equal]),
+    "__and__": _with_self(COMBINATIONS[np.logical_and]),
+    "__or__": _with_self(COMBINATIONS[np.logical_or]),
+    "__invert__": _with_self(COMBINATIONS[np.logical_not]),
     "__getitem__": shapes.pick,
+    "__iter__": lambda x: (x[i] for i in range(len(x))),
     "T": property(shapes.transpose),
     "reshape": _listed(shapes.reshape),
     "transpose": _listed(shapes.transpose),

@@ -8,6 +8,7 @@ A weighted mean is divided by the sum of the weights, so it stays in the unit of
 """
 
 import numpy as np
+from jaxtyping import Inexact, Int
 
 from dlcourse import _checks
 from dlcourse.autograd.capture import launch, tracked
@@ -19,7 +20,9 @@ Array = np.ndarray
 
 
 @operation(2)
-def mean_squared_error(prediction, target, weights=None):
+def mean_squared_error(
+    prediction: Inexact[Array, "..."], target: Inexact[Array, "..."], weights=None
+):
     r"""Mean of the squared differences over all entries.
 
     .. math:: \ell = \frac1n \sum_i (\hat y_i - y_i)^2, \qquad
@@ -33,7 +36,7 @@ def mean_squared_error(prediction, target, weights=None):
 
 
 @operation(2)
-def binary_cross_entropy(logits, y, weights=None):
+def binary_cross_entropy(logits: Inexact[Array, "..."], y: Inexact[Array, "..."], weights=None):
     r"""Negative log-likelihood of the logistic model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \log(1 + e^{z_i}) - y_i z_i \bigr), \qquad
@@ -60,7 +63,9 @@ def _surprise(z, y):
 
 
 @operation(1)
-def softmax_cross_entropy(logits, labels, weights=None, class_weights=None):
+def softmax_cross_entropy(
+    logits: Inexact[Array, "n k"], labels: Int[Array, " n"], weights=None, class_weights=None
+):
     r"""Negative log-likelihood of the softmax model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \operatorname{lse}(z_i) - z_{i, y_i} \bigr), \qquad

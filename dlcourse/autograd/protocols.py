@@ -4,22 +4,27 @@ NumPy asks an object which defines `__array_ufunc__` and `__array_function__` be
 So `np.sum(x)` keeps the gradient, and no function makes an array of objects out of a tensor.
 """
 
+from functools import partial
+
 import numpy as np
 
 from dlcourse.autograd import elementwise, matrices, reductions, shapes
 from dlcourse.autograd.tensor import Tensor
 
-
-def _comparison(ufunc):
-    return lambda x, y: elementwise.compare(ufunc, x, y)
-
-
 COMPARISONS = {
-    ufunc: _comparison(ufunc)
+    ufunc: partial(elementwise.compare, ufunc)
     for ufunc in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+}
+COMBINATIONS = {
+    ufunc: partial(elementwise.combine, ufunc)
+    for ufunc in (np.logical_and, np.logical_or, np.logical_xor, np.logical_not)
 }
 MEANING = {
     **COMPARISONS,
+    **COMBINATIONS,
+    np.bitwise_and: COMBINATIONS[np.logical_and],
+    np.bitwise_or: COMBINATIONS[np.logical_or],
+    np.bitwise_not: COMBINATIONS[np.logical_not],
     np.abs: elementwise.absolute,
     np.add: elementwise.add,
     np.argmax: reductions.argmax,

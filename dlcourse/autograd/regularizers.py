@@ -4,14 +4,19 @@ x  tensor (n, p)     axis  over which mean and variance are taken     rng  sourc
 """
 
 import numpy as np
+from jaxtyping import Inexact
 
 from dlcourse.autograd.capture import launch
 from dlcourse.autograd.reductions import axes_of_some
 from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times, times_bounded
-from dlcourse.autograd.tensor import Tensor
+from dlcourse.autograd.tensor import Tensor, TensorLike
+
+Array = np.ndarray
 
 
-def standardize(x, axis: int, epsilon: float = 1e-5) -> tuple[Tensor, tuple]:
+def standardize(
+    x: Inexact[TensorLike, "n p"], axis: int, epsilon: float = 1e-5
+) -> tuple[Tensor, tuple]:
     r"""`x` with mean 0 and variance 1 along `axis`, and the (mean, variance) that were removed.
 
     .. math:: z = \frac{x - \mu}{\sqrt{v + \epsilon}}, \qquad
@@ -46,7 +51,7 @@ def _mean(x, axes):
 
 
 @operation(1)
-def dropout(x, p: float, rng):
+def dropout(x: Inexact[Array, "..."], p: float, rng):
     r"""Zero each entry with probability `p`, and divide the others by 1 - p.
 
     .. math:: y = \frac{m}{1 - p} \odot x, \qquad m \sim \operatorname{Bernoulli}(1 - p)

@@ -126,9 +126,7 @@ def _result(y, operands, vjps, made_by, last=None):
     y.setflags(False)  # not writeable
     for x in operands:
         if type(x) is Tensor and x.needs_grad:
-            z = result(y, operands, vjps)
-            z.made_by, z.last = made_by, last
-            return z
+            return result(y, operands, vjps, made_by, last)
     return constant(y)
 
 

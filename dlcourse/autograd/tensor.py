@@ -54,9 +54,10 @@ class Tensor:
     def __init__(self, data):
         data = np.asanyarray(data)
         launch(_check_floats, data)
-        data = np.asanyarray(np.positive(tracked(data)))  # a copy that replays repeat
-        data.setflags(write=False)
-        _fill(self, data, (), None, needs_grad=True)
+        self.data = np.asanyarray(np.positive(tracked(data)))  # a copy that replays repeat
+        self.data.setflags(write=False)
+        self.parents, self.age, self.needs_grad = (), next(_age), True
+        self.vjps = self.made_by = self.last = self.grad = self.place = self.precision = None
 
     def backward(self):
         r"""Write the gradient of this number into `grad` of every tensor that led to it.
@@ -167,19 +168,25 @@ class NotFiniteError(ValueError):
 TensorLike = Tensor | Array  # what operations take; an array is a constant
 
 
-def result(data: Array, parents: tuple, vjps: list) -> Tensor:
+def result(data: Array, parents: tuple, vjps: list, made_by, last=None) -> Tensor:
     """What an operation returns: it sends `vjp(g)` to each parent, or `vjp(last(g))`."""
-    return _fill(_new(Tensor), data, parents, vjps, needs_grad=True)
+    x = _new(Tensor)
+    x.data, x.parents, x.vjps, x.made_by, x.last = data, parents, vjps, made_by, last
+    x.grad = x.place = x.precision = None
+    x.needs_grad, x.age = True, next(_age)
+    return x
 
 
 def constant(data: Array) -> Tensor:
     """A tensor to which no gradient flows."""
-    return _fill(_new(Tensor), data, (), None, needs_grad=False)
+    x = result(data, (), None, None)
+    x.needs_grad = False
+    return x
 
 
 def parameter(data: Array, place: Array | None) -> Tensor:
     """A variable that may be updated in place; its gradient is written into `place`, if given."""
-    x = _fill(_new(Tensor), data, (), None, needs_grad=True)
+    x = result(data, (), None, None)
     x.place = place
     return x
 
@@ -217,14 +224,6 @@ def sum_to(g: Array, shape: tuple) -> Array:
     n_new = g.ndim - len(shape)
     kept = tuple(i for i, n in enumerate(shape, n_new) if n == 1 and g.shape[i] != 1)
     return g.sum((*range(n_new), *kept)).reshape(shape)
-
-
-def _fill(node, data, parents, vjps, needs_grad):
-    node.data = data
-    node.grad = node.place = node.precision = node.last = node.made_by = None
-    node.parents, node.vjps, node.needs_grad = parents, vjps, needs_grad
-    node.age = next(_age)
-    return node
 
 
 def _check_floats(data):
