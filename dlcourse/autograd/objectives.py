@@ -77,10 +77,10 @@ def softmax_cross_entropy(
     _check_classes(logits.shape, labels)
     launch(_check_labels, labels, logits.shape[1])
     z, labels = logits, tracked(labels)
-    m, e, n = shares(z, (1,))
-    chosen = (z - m)[np.arange(len(z)), labels]
+    _, d, e, n = shares(z, (1,))
+    chosen = d[np.arange(len(z)), labels]
     if class_weights is not None:
-        class_weights = np.asanyarray(class_weights, dtype=m.dtype)
+        class_weights = np.asanyarray(class_weights, dtype=z.real.dtype)
         if class_weights.shape != z.shape[1:]:
             raise ValueError(
                 f"`class_weights` must have shape {z.shape[1:]}, one a class, got "

@@ -7,7 +7,7 @@ g     gradient of the result, where the reduced axes are kept with length 1
 import numpy as np
 
 from dlcourse.autograd import elementwise
-from dlcourse.autograd.rules import arrays_of, operation, taylor, times
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times
 from dlcourse.autograd.tensor import Tensor
 
 
@@ -84,7 +84,7 @@ def logsumexp(x, axis=-1, keepdims=False) -> Tensor:
 
 @operation(1)
 def _logsumexp(x, axes, kept, keepdims):
-    m, e, n = shares(x, axes)
+    m, _, e, n = shares(x, axes)
     y = m + logarithm(n)
     y = y if keepdims else y.reshape(_without(axes, x.shape))
     return y, lambda g: times(g.reshape(kept), e / (n + (n == 0)))  # of nothing, a share of 0
@@ -101,7 +101,7 @@ def softmax(x, axis=-1) -> Tensor:
 
 @operation(1)
 def _softmax(x, axes):
-    _, e, n = shares(x, axes)
+    _, _, e, n = shares(x, axes)
     s = e / n
     return s, lambda g: s * (g - (g * s).sum(axes, keepdims=True))
 
@@ -117,16 +117,17 @@ def log_softmax(x, axis=-1) -> Tensor:
 
 @operation(1)
 def _log_softmax(x, axes):
-    m, e, n = shares(x, axes)
-    return x - (m + logarithm(n)), lambda g: g - e / n * g.sum(axes, keepdims=True)
+    _, d, e, n = shares(x, axes)
+    return d - logarithm(n), lambda g: g - e / n * g.sum(axes, keepdims=True)
 
 
 def shares(x, axes):
-    """Largest entry m, e = exp(x - m) and the sum n of e. An infinite m is left out."""
+    """Largest entry m, distance d = x - m, e = exp(d) and the sum n of e, infinite m as 0."""
     m = np.maximum.reduce(x.real, axes, keepdims=True)
-    m = np.where(np.isfinite(m), m, np.zeros_like(m))
-    e = np.exp(x - m)
-    return m, e, e.sum(axes, keepdims=True)
+    m = np.where(np.isfinite(m), m, number(0, m.dtype))
+    d = x - m
+    e = np.exp(d)
+    return m, d, e, e.sum(axes, keepdims=True)
 
 
 def logarithm(n):
