@@ -1,48 +1,50 @@
-r"""Record the NumPy calls of a computation once, then repeat them: capture and replay.
+r"""Record a computation once, then repeat it: capture and replay.
 
-kernel  a NumPy call that can write its result into a given array: `kernel(*args, out)`
-calls   the recording: a list of (kernel, args), each with its result array as last argument
-
-Every operation of the engine computes through `launch`. Eagerly, that calls the kernel and nothing
-else. While a `Capture` is open, it also writes down the call together with the array that holds the
-result. A replay makes the same calls into the same arrays, in the same order: the bits are equal,
-nothing is allocated, and no Python of the model runs. CUDA graphs do the same with kernels of a
-GPU, and `torch.compile` begins likewise. All three pay with the same rules: shapes are fixed, and
-what Python does with the numbers is not repeated. So the arrays of an open capture are `Recorded`:
-operations take them, and everything else (a branch, a plain NumPy call, a write) is an error.
+Eagerly, the rules of the engine are NumPy calls and nothing else. While a `Capture` is open, their
+arrays are `Recorded`, and each call is written down together with the array that holds its result.
+A replay makes the same calls into the same arrays, in the same order: the bits are equal, nothing
+is allocated, and no Python of the model runs. CUDA graphs do the same with kernels of a GPU, and
+`torch.compile` begins likewise. All three pay with the same rules: shapes are fixed, and what
+Python does with the numbers is not repeated, so a branch on captured numbers is an error.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from dlcourse.autograd import replay
+from dlcourse.autograd.recorded import Call, Record, Recorded, arrays_in, open_record, plain
+
 Array = np.ndarray
-recording = None  # the calls of the open capture
 
 
-def launch(kernel: Callable, *args, out: Array | None = None) -> Array:
-    """The array `kernel(*args)`, written into `out` where one is given.
+def tracked(x: Array) -> Array:
+    """`x` itself; in a capture `x` as a part of it, so that replays read and write it again."""
+    record = open_record.get()
+    return x if record is None else record.admit(x)
+
+
+def launch(kernel: Callable, *args, out: Array | None = None) -> Array | None:
+    """`kernel(*args)`, or `kernel(*args, out)`; in a capture, each replay calls it again.
+
+    For what NumPy does not announce: random draws, the step of an optimizer, checks of the data. A
+    kernel that returns nothing is called for its effect; any other must be able to fill `out`.
 
     >>> launch(np.add, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     array([4., 6.])
     """
-    return launch_into(out, kernel, args)
-
-
-def launch_into(out: Array | None, kernel: Callable, args: tuple) -> Array:
-    """`launch` for those who hold the arguments as a tuple."""
-    if recording is not None:
-        out, args = _plain(out), _plain(args)
-    if out is None:
-        out = kernel(*args)
-        if type(out) is not Array:  # NumPy turns 0-d arrays into scalars, which hold no place
-            out = np.asarray(out)
-    else:
-        kernel(*args, out)
-    if recording is not None:
-        recording.append((kernel, (*args, out)))
-        return out.view(Recorded)
-    return out
+    record = open_record.get()
+    if record is None:
+        result = kernel(*args) if out is None else kernel(*args, out)
+        return result if out is None else out
+    for x in arrays_in(args):
+        tracked(x)
+    args, out = plain(args), plain(out)
+    result = kernel(*args) if out is None else kernel(*args, out)
+    if out is None and result is not None:
+        out = record.new(result)
+    record.calls.append(Call(kernel, args if out is None else (*args, out), {}, out))
+    return None if out is None else tracked(out)
 
 
 class Capture:
@@ -51,7 +53,7 @@ class Capture:
     The block itself runs as always. Whoever wants other inputs writes them into the arrays that
     were used; whoever wants to keep a result copies it before the next replay.
 
-    >>> x, total = np.array([1.0, 2.0]), np.zeros(())
+    >>> x = np.array([1.0, 2.0])
     >>> with Capture() as doubled:
     ...     y = launch(np.add, x, x)
     >>> x[:] = [5.0, 6.0]
@@ -60,26 +62,25 @@ class Capture:
     array([10., 12.])
     """
 
-    def __init__(self):
-        self.calls = []
-
     def __enter__(self):
-        global recording
-        if recording is not None:
+        if open_record.get() is not None:
             raise ValueError(
                 "A capture is open already: captures do not nest. Close the first one, or call "
                 "the plain function inside it."
             )
-        recording = self.calls
+        self.record = Record()
+        self._token = open_record.set(self.record)
         return self
 
-    def __exit__(self, *exception):
-        global recording
-        recording = None
+    def __exit__(self, kind, *exception):
+        open_record.reset(self._token)
+        self.calls = [] if kind else replay.compiled(self.record)
+        del self.record
 
     def replay(self):
-        for kernel, args in self.calls:
-            kernel(*args)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            for call in self.calls:
+                call()
 
     def __repr__(self):
         return f"Capture of {len(self.calls)} calls"
@@ -89,9 +90,9 @@ class Captured:
     """The function `f`, recorded at its first call and replayed at every later one.
 
     Inputs are arrays; their shapes and types are fixed by the first call. The result is the same
-    object each time, with new numbers in it: copy what you keep.
+    object each time, with new numbers in it: copy what you keep. One thread at a time.
 
-    >>> norm = Captured(lambda x: launch(np.dot, x, x))
+    >>> norm = Captured(lambda x: x @ x)
     >>> float(norm(np.array([3.0, 4.0]))), float(norm(np.array([1.0, 1.0])))
     (25.0, 2.0)
     """
@@ -104,7 +105,7 @@ class Captured:
         if self.capture is None:
             self.inputs = [x.copy() for x in inputs]
             with Capture() as capture:
-                self.result = self.f(*(x.view(Recorded) for x in self.inputs))
+                self.result = _result(self.f(*(tracked(x) for x in self.inputs)))
             self.capture = capture
         else:
             self._take(inputs)
@@ -122,83 +123,12 @@ class Captured:
             np.copyto(ours, theirs)
 
 
-class Recorded(Array):
-    """An array of a capture. While that is open, only `launch` may look at its numbers.
-
-    Views of it are free. So is `np.asarray(x)`, for whoever wants to see the numbers once. Arrays
-    from outside the capture, such as parameters, bear no guard: read those only through operations.
-    """
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        forbid_reading()
-        options = {name: _plain(value) for name, value in options.items()}
-        return getattr(ufunc, method)(*_plain(inputs), **options)
-
-    def __array_function__(self, function, types, args, options):
-        if function not in _VIEWS:
-            forbid_reading()
-        return super().__array_function__(function, types, args, options)
-
-    def __getitem__(self, index):
-        part = super().__getitem__(index)
-        if np.may_share_memory(_plain(part), _plain(self)):
-            return part
-        forbid_reading()  # not a view, but a number or a copy
-        return _plain(part)
-
-    def __setitem__(self, index, value):
-        if recording is not None:
-            raise ValueError(
-                "A captured array cannot be written into: the replay would not repeat it. Build a "
-                "new one with `where(condition, a, b)`, or record the write: "
-                "`launch(kernel, *args, out=array)`."
-            )
-        super().__setitem__(index, value)
-
-    def __repr__(self):
-        return repr(_plain(self))
-
-    def __str__(self):
-        return str(_plain(self))
-
-
-_VIEWS = {np.shape, np.ndim, np.size, np.swapaxes, np.split, np.array_split}
-
-
-def forbid_reading():
-    """Raise if Python is about to look at a number that a replay would not look at again."""
-    if recording is not None:
-        raise ValueError(
-            "A captured computation must not branch on its data, nor compute past the engine: a "
-            "replay would take the same branch, and keep the same number, for ever. Use "
-            "`where(condition, a, b)` and the other operations of `dlcourse.autograd`, read the "
-            "results after the capture, or do without it."
-        )
-
-
-def _guarded(name):
-    method = getattr(Array, name)
-
-    def guarded(self, *args, **options):
-        forbid_reading()
-        return method(_plain(self), *args, **options)
-
-    return guarded
-
-
-for name in (
-    *("__bool__", "__float__", "__int__", "__index__", "__complex__", "__contains__", "item"),
-    *("tolist", "copy", "flatten", "astype", "dot", "take", "argmax", "argmin", "argsort"),
-    *("nonzero", "sort", "fill"),
-):
-    setattr(Recorded, name, _guarded(name))
-
-
-def _plain(x):
-    """An array, or those in a tuple, without the guard."""
-    if type(x) is tuple:
-        return tuple(_plain(part) for part in x)
-    return x.view(Array) if type(x) is Recorded else x
+def _result(y):
+    """What `f` returned, its arrays without their guard once the record has checked them."""
+    for x in arrays_in(y):
+        if type(x) is Recorded:
+            tracked(x).setflags(write=True)
+    return plain(y)
 
 
 def _written(inputs):

@@ -5,16 +5,22 @@ x  point, an array          v  direction, shaped like x
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import numpy as np
 from jaxtyping import Float
 
 from dlcourse import _checks
 from dlcourse.autograd.reductions import sum
-from dlcourse.autograd.tensor import as_tensor, parameter
+from dlcourse.autograd.tensor import Tensor, constant, history, parameter
 
 Array = np.ndarray
-_STEP = 1e-20  # its square vanishes in float32 already
+_STEP = 1e-100  # its square vanishes beside any number
+_points = ContextVar("points", default=())  # where derivatives are being taken
+_NESTED = (
+    "A derivative inside of another one, by a variable of the outer one, would come out as a "
+    "constant. For second derivatives use `hessian_vector_product` or `hessian`."
+)
 
 
 def value_and_gradient(f: Callable) -> Callable:
@@ -29,6 +35,8 @@ def value_and_gradient(f: Callable) -> Callable:
     """
 
     def value_and_gradient_of_f(x):
+        if isinstance(x, Tensor):
+            raise ValueError(f"`x` must be an array, got a tensor. {_NESTED}")
         return _evaluate(f, _checks.floats(x, "x"))
 
     return value_and_gradient_of_f
@@ -63,10 +71,13 @@ def hessian_vector_product(
 
 
 def derivative_along(f: Callable, x: Float[Array, "..."], v: Float[Array, "..."]):
-    """Derivative of an analytic `f` from arrays to arrays, along `v`, by one complex step."""
-    length = np.abs(v).max(initial=0) or v.dtype.type(1)  # so that tiny directions keep digits
-    step = x.dtype.type(_STEP)
-    return f(x + 1j * (step * (v / length))).imag / step * length
+    """Derivative of an analytic `f` from arrays to arrays, along `v`, by one complex step.
+
+    The step is taken in double precision: half a one has no room for a number and its step.
+    """
+    length = float(np.abs(v).max(initial=0)) or 1.0  # so that tiny directions keep digits
+    step = _STEP * (np.asarray(v, float) / length)
+    return ((f(x + 1j * step).imag / _STEP) * length).astype(x.dtype)
 
 
 def hessian(f: Callable, x: Float[Array, " p"]) -> Float[Array, "p p"]:
@@ -82,12 +93,28 @@ def hessian(f: Callable, x: Float[Array, " p"]) -> Float[Array, "p p"]:
 
 def _evaluate(f, x):
     point = parameter(x, place=None)
-    value = as_tensor(f(point))
+    token = _points.set((*_points.get(), point))
+    try:
+        value = f(point)
+    finally:
+        _points.reset(token)
+    value = value if isinstance(value, Tensor) else constant(np.asarray(value))
     if value.shape not in ((), x.shape[:-1]):
         raise ValueError(
             f"`f` must return one number, or one a run {x.shape[:-1]}, got shape {value.shape}. "
             "Sum over the last axis only: `.sum(-1)`."
         )
-    sum(value).backward()
-    grad = np.zeros_like(x) if point.grad is None else point.grad
-    return value.data, grad
+    if not value.needs_grad:
+        return value.data, np.zeros_like(x)
+    total = sum(value)
+    _check_not_nested(total)
+    total.backward()
+    return value.data, np.zeros_like(x) if point.grad is None else point.grad
+
+
+def _check_not_nested(value):
+    """Raise if a derivative that is being taken further out would lose what goes through here."""
+    nodes, leaves = history(value)
+    outer = _points.get()
+    if outer and (leaves.intersection(outer) or any(x.age < outer[-1].age for x in nodes)):
+        raise ValueError(_NESTED)

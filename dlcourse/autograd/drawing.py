@@ -44,15 +44,14 @@ def _inputs(node):
     if isinstance(node, Value):
         pairs = zip(node.inputs, node.slopes, strict=True)
         return [(x, f' [label="{slope:.4g}"]') for x, slope in pairs]
-    return [(x, "") for x in node.parents if x.needs_grad]
+    return [(x, "") for x in node.parents if isinstance(x, Tensor) and x.needs_grad]
 
 
 def _label(node, name):
     if isinstance(node, Value):
         number = f"{node.data:.4g}"
         return (f"{name} = {number}" if name else number) + rf"\ngradient {node.grad:.4g}"
-    # A vjp is defined inside its operation, whose name it therefore carries.
-    operation = node.vjp.__qualname__.split(".")[0] if node.vjp else "variable"
+    operation = node.made_by.__name__.lstrip("_") if node.made_by else "variable"
     return (f"{name}: " if name else "") + rf"{operation}\nshape {node.shape}"
 
 

@@ -1,218 +1,270 @@
-r"""Operations entry by entry. The line above each `vjp` is the function, the line in it its slope.
+r"""Operations entry by entry: each returns its result and what its inputs receive.
 
 x, y  tensors or arrays, broadcast against each other as in NumPy
 g     gradient of the loss with respect to the result
 
-Derivatives are written in terms of the result wherever that is simplest: exp' = exp. Every formula
-holds for complex numbers too, which is what makes `hessian_vector_product` one line.
+A function of one variable is written as its slope, in terms of x and of the result y, because that
+is simplest: exp' = exp. At kinks a slope is 0 or that of one side. All hold at complex points too,
+as far as complex steps ask (see `taylor`), which makes `hessian_vector_product` one line.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import update_wrapper
+from inspect import Parameter, Signature
 
 import numpy as np
 
-from dlcourse.autograd.capture import launch
-from dlcourse.autograd.tensor import Tensor, as_tensor, as_tensors, constant, number, record
+from dlcourse.autograd.capture import tracked
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times, times_bounded
+from dlcourse.autograd.tensor import Tensor, constant
 
 
-def add(x, y) -> Tensor:
-    x, y = as_tensors(x, y)
-
-    def vjp(g):
-        x.receive_broadcast(np.positive, g)
-        y.receive_broadcast(np.positive, g)
-
-    return record(launch(np.add, x.data, y.data), vjp, x, y)
+@operation(2)
+def add(x, y):
+    return x + y, lambda g: g, lambda g: g
 
 
-def subtract(x, y) -> Tensor:
-    x, y = as_tensors(x, y)
-
-    def vjp(g):
-        x.receive_broadcast(np.positive, g)
-        y.receive_broadcast(np.negative, g)
-
-    return record(launch(np.subtract, x.data, y.data), vjp, x, y)
+@operation(2)
+def subtract(x, y):
+    return x - y, lambda g: g, lambda g: -g
 
 
-def multiply(x, y) -> Tensor:
-    x, y = as_tensors(x, y)
-
-    def vjp(g):
-        x.receive_broadcast(np.multiply, g, y.data)
-        y.receive_broadcast(np.multiply, g, x.data)
-
-    return record(launch(np.multiply, x.data, y.data), vjp, x, y)
+@operation(2)
+def multiply(x, y):
+    return x * y, lambda g: times(g, y), lambda g: times(g, x)
 
 
-def divide(x, y) -> Tensor:
-    x, y = as_tensors(x, y)
-    ratio = launch(np.divide, x.data, y.data)
-
-    def vjp(g):
-        g = launch(np.divide, g, y.data)
-        x.receive_broadcast(np.positive, g)
-        y.receive_broadcast(np.multiply, launch(np.negative, g), ratio)
-
-    return record(ratio, vjp, x, y)
+@operation(2)
+def divide(x, y):
+    z = x / y
+    return z, lambda g: times(g, 1 / y), lambda g: times(g, -z / y)
 
 
-def negative(x) -> Tensor:
-    x = as_tensor(x)
-    return record(launch(np.negative, x.data), lambda g: x.receive(np.negative, g), x)
+@operation(1)
+def negative(x):
+    return -x, lambda g: -g
 
 
 def power(x, exponent: float) -> Tensor:
     """`x` to a constant power."""
-    if not isinstance(exponent, int | float):
+    if not isinstance(exponent, int | float | np.number):
         raise ValueError(
             f"`exponent` must be a plain number, got {type(exponent).__name__}. "
             "For a variable exponent write `exp(exponent * log(x))`."
         )
-    if exponent == 2:
-        return square(x)
-    x = as_tensor(x)
-    n, n_less_one = (number(e, x.data.real.dtype) for e in (exponent, exponent - 1))
+    return square(x) if exponent == 2 else _power(x, float(exponent))
 
-    def vjp(g):
-        slope = launch(np.power, x.data, n_less_one)
-        x.receive(np.multiply, g, launch(np.multiply, slope, n, out=slope))
 
-    return record(launch(np.power, x.data, n), vjp, x)
+@operation(1)
+def _power(x, n):
+    return _raised(x, n), lambda g: times(g, times(n, _raised(x, n - 1)))
+
+
+def _raised(x, n):
+    return taylor(lambda a: a**n, lambda a, _: times(n, a ** (n - 1)), x)
+
+
+def power_of(base: float, x) -> Tensor:
+    """A positive number to the power of `x`: what `2 ** x` means."""
+    if not (isinstance(base, int | float | np.number) and base > 0):
+        raise ValueError(
+            f"The base of a variable exponent must be a positive number, got {base!r}. For a "
+            "positive tensor write `exp(x * log(base))`."
+        )
+    return _power_of(x, base)
+
+
+@operation(1)
+def _power_of(x, base):
+    def slope(_, y):
+        return y * float(np.log(base))
+
+    y = taylor(lambda a: base**a, slope, x)
+    return y, lambda g: times(g, slope(x, y))
 
 
 def square(x) -> Tensor:
     return multiply(x, x)
 
 
-def sqrt(x) -> Tensor:
-    x = as_tensor(x)
-    y = launch(np.sqrt, x.data)
-    return record(y, lambda g: x.receive(np.divide, g, launch(np.add, y, y)), x)
+def smooth(f: Callable, product: Callable = times) -> Callable:
+    """Decorates a slope, a function of x and y = f(x): the result is the operation `f`."""
+
+    def decorate(slope):
+        @operation(1)
+        def apply(x):
+            y = taylor(f, slope, x)
+            return y, lambda g: product(g, slope(x, y))
+
+        update_wrapper(apply, slope)
+        apply.__signature__ = Signature([Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)])
+        return apply
+
+    return decorate
 
 
-def exp(x) -> Tensor:
-    x = as_tensor(x)
-    y = launch(np.exp, x.data)
-    return record(y, lambda g: x.receive(np.multiply, g, y), x)
+@smooth(np.exp)
+def exp(x, y):
+    """The exponential function."""
+    return y
 
 
-def log(x) -> Tensor:
-    x = as_tensor(x)
-    return record(launch(np.log, x.data), lambda g: x.receive(np.divide, g, x.data), x)
+@smooth(np.log)
+def log(x, y):
+    """The natural logarithm."""
+    return 1 / x
 
 
-def absolute(x) -> Tensor:
+@smooth(np.log1p)
+def log1p(x, y):
+    """log(1 + x), with all digits where x is small."""
+    return 1 / (1 + x)
+
+
+@smooth(np.sqrt)
+def sqrt(x, y):
+    """The square root."""
+    return 0.5 / y
+
+
+@smooth(np.sin, times_bounded)
+def sin(x, y):
+    """The sine."""
+    return np.cos(x)
+
+
+@smooth(np.cos, times_bounded)
+def cos(x, y):
+    """The cosine."""
+    return -np.sin(x)
+
+
+@smooth(np.tanh, times_bounded)
+def tanh(x, y):
+    """The hyperbolic tangent."""
+    return 1 - y * y
+
+
+@smooth(np.abs, times_bounded)
+def absolute(x, y):
     """Size of each entry. Slope 0 at 0, one of the subgradients."""
-    x = as_tensor(x)
-    sign = launch(np.sign, x.data.real)
-    return record(launch(np.multiply, x.data, sign), lambda g: x.receive(np.multiply, g, sign), x)
+    return np.sign(x.real)
 
 
-def tanh(x) -> Tensor:
-    x = as_tensor(x)
-    y = launch(np.tanh, x.data)
-
-    def vjp(g):
-        slope = launch(np.multiply, y, y)
-        x.receive(np.multiply, g, launch(np.subtract, number(1, slope.dtype), slope, out=slope))
-
-    return record(y, vjp, x)
+def positive_part(x):
+    return np.maximum(x, number(0, x.dtype))
 
 
-def sigmoid(x) -> Tensor:
-    r"""The logistic function, through tanh, which never overflows.
+@smooth(positive_part, times_bounded)
+def relu(x, y):
+    """The positive part. Its slope is the sign of the result: 1 where positive, else 0."""
+    return np.sign(y.real)
 
-    .. math:: \sigma(x) = \frac{1}{1 + e^{-x}} = \frac12 \Bigl( 1 + \tanh\frac{x}{2} \Bigr), \qquad
-              \sigma' = \sigma (1 - \sigma)
+
+def logistic(x):
+    r"""The sigmoid of an array; neither exponential can overflow, and both keep their digits.
+
+    .. math:: \sigma(x) = \frac{1}{1 + e^{-x}} = \frac{e^{\min(x, 0)}}{1 + e^{-|x|}}
     """
-    x = as_tensor(x)
-    y = logistic(x.data)
-
-    def vjp(g):
-        slope = launch(np.subtract, number(1, y.dtype), y)
-        x.receive(np.multiply, g, launch(np.multiply, slope, y, out=slope))
-
-    return record(y, vjp, x)
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-def softplus(x) -> Tensor:
+@smooth(logistic, times_bounded)
+def sigmoid(x, y):
+    r"""The logistic function.
+
+    .. math:: \sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma' = \sigma (1 - \sigma)
+    """
+    return y * (1 - y)
+
+
+def log_one_plus_exp(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@smooth(log_one_plus_exp, times_bounded)
+def softplus(x, y):
     r"""A smooth relu, the integral of the sigmoid.
 
     .. math:: \log(1 + e^x) = \max(x, 0) + \log(1 + e^{-|x|})
 
-    The right-hand side cannot overflow.
+    The right-hand side cannot overflow. `-softplus(-x)` is the logarithm of the sigmoid, accurate
+    where the sigmoid itself has become 0.
     """
-    x = as_tensor(x)
-    small = launch(np.multiply, x.data, launch(np.sign, x.data.real))
-    for kernel in (np.negative, np.exp, np.log1p):
-        launch(kernel, small, out=small)
-    y = launch(np.add, launch(larger, x.data, zeros(x.shape, x.dtype)), small)
-    return record(y, lambda g: x.receive(np.multiply, g, logistic(x.data)), x)
+    return sigmoid_of(x)
 
 
-def relu(x) -> Tensor:
-    """The positive part. Its slope is the sign of the result: 1 where positive, else 0."""
-    x = as_tensor(x)
-    y = launch(larger, x.data, zeros(x.shape, x.dtype))
-    return record(y, lambda g: x.receive(np.multiply, g, launch(np.sign, y.real)), x)
+def sigmoid_of(x):
+    """The sigmoid of an array, at complex points too."""
+    return taylor(logistic, lambda _, y: y * (1 - y), x)
+
+
+def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
+    """`x`, but no less than `low` and no more than `high`. Slope 1 within, bounds included."""
+    return _clip(x, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+@operation(1)
+def _clip(x, low, high):
+    is_inside = (x.real >= low) & (x.real <= high)
+    y = taylor(lambda a: np.minimum(np.maximum(a, low), high), lambda a, _: is_inside, x)
+    return y, lambda g: times_bounded(g, is_inside)
 
 
 def where(condition, x, y) -> Tensor:
     """Entries of `x` where `condition` holds, those of `y` elsewhere."""
-    x, y = as_tensors(x, y)
-    mask = condition.data if isinstance(condition, Tensor) else np.asarray(condition, bool)
-
-    def vjp(g):
-        x.receive_broadcast(np.multiply, g, mask)
-        y.receive_broadcast(np.multiply, g, launch(np.logical_not, mask))
-
-    return record(launch(_where, mask, x.data, y.data), vjp, x, y)
-
-
-def maximum(x, y) -> Tensor:
-    """The larger entry; where both are equal the gradient goes to `x`."""
-    return where(at_least(x, y), x, y)
+    if isinstance(condition, Tensor):
+        mask, known = condition.data, condition.precision
+    else:
+        mask, known = np.asanyarray(condition), None
+    if known is not None and not any(isinstance(a, Tensor | np.ndarray) for a in (x, y)):
+        x = np.asarray(x, known)  # of two numbers none says how precise to be
+    return _where(x, y, tracked(mask) != 0)
 
 
-def minimum(x, y) -> Tensor:
-    """The smaller entry; where both are equal the gradient goes to `y`."""
-    return where(at_least(x, y), y, x)
+@operation(2)
+def _where(x, y, mask):
+    return np.where(mask, x, y), lambda g: times_bounded(g, mask), lambda g: times_bounded(g, ~mask)
+
+
+@operation(2)
+def maximum(x, y):
+    """The larger entry; where both are equal the gradient goes to `x`. NaN stays NaN."""
+    is_first = (x.real >= y.real) | np.isnan(x.real)
+    return (
+        np.where(is_first, x, y),
+        lambda g: times_bounded(g, is_first),
+        lambda g: times_bounded(g, ~is_first),
+    )
+
+
+@operation(2)
+def minimum(x, y):
+    """The smaller entry; where both are equal the gradient goes to `y`. NaN stays NaN."""
+    is_first = (x.real < y.real) | np.isnan(x.real)
+    return (
+        np.where(is_first, x, y),
+        lambda g: times_bounded(g, is_first),
+        lambda g: times_bounded(g, ~is_first),
+    )
 
 
 def compare(kernel, x, y) -> Tensor:
     """A comparison such as `np.greater`: a constant mask for `where`."""
-    x, y = as_tensors(x, y)
-    return constant(launch(kernel, x.data.real, y.data.real))
+    x, y = arrays_of((x, y))
+    return _mask(kernel(x.real, y.real), x.real.dtype)
 
 
-def at_least(x, y) -> Tensor:
-    return compare(np.greater_equal, x, y)
+def combine(kernel, *masks) -> Tensor:
+    """A combination of masks such as `np.logical_and`: a mask again."""
+    known = [x.precision for x in masks if isinstance(x, Tensor)]
+    arrays = [tracked(x.data if isinstance(x, Tensor) else np.asanyarray(x)) for x in masks]
+    if any(x.dtype != bool for x in arrays):
+        raise ValueError("Masks must hold truth values. Compare first, such as `x > 0`.")
+    return _mask(kernel(*arrays), known[0])
 
 
-def logistic(x):
-    """The sigmoid of an array."""
-    half = number(0.5, x.dtype)
-    y = launch(np.multiply, x, half)
-    launch(np.tanh, y, out=y)
-    launch(np.multiply, y, half, out=y)
-    return launch(np.add, y, half, out=y)
-
-
-def larger(x, y, out=None):
-    return np.maximum(x, y, out=out)  # since NumPy 2.4 its `out` is taken by keyword only
-
-
-def _where(mask, x, y, out=None):
-    if out is None:
-        return np.where(mask, x, y)
-    np.copyto(out, y)
-    np.copyto(out, x, where=mask)
-
-
-@lru_cache(maxsize=256)
-def zeros(shape, dtype):
-    """Zeros of the same shape: `np.maximum` takes twice as long against a single zero."""
-    blank = np.zeros(shape, dtype)
-    blank.setflags(write=False)
-    return blank
+def _mask(data, precision):
+    mask = constant(np.asanyarray(data))
+    mask.precision = precision  # that of the numbers it came from
+    return mask

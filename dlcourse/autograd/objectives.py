@@ -2,49 +2,41 @@ r"""Losses of predictions, each one node of the graph: the mean over the n rows 
 
 prediction, target  any shape, but the same     logits  scores before the softmax (n, k)
 y                   outcomes 0 or 1 (n, ...)    labels  classes 0 to k - 1, integers (n,)
-"""
+weights             how much each row counts (n,), by default all alike
 
-from functools import lru_cache
+A weighted mean is divided by the sum of the weights, so it stays in the unit of a loss.
+"""
 
 import numpy as np
 from jaxtyping import Inexact, Int
 
 from dlcourse import _checks
-from dlcourse.autograd.capture import launch
-from dlcourse.autograd.elementwise import larger, logistic, zeros
-from dlcourse.autograd.reductions import largest, total
-from dlcourse.autograd.shapes import reshaped
-from dlcourse.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors, number, record
+from dlcourse.autograd.capture import launch, tracked
+from dlcourse.autograd.elementwise import logistic, sigmoid_of
+from dlcourse.autograd.reductions import logarithm, shares
+from dlcourse.autograd.rules import number, operation, taylor, times
 
 Array = np.ndarray
 
 
+@operation(2)
 def mean_squared_error(
-    prediction: Inexact[TensorLike, "..."], target: Inexact[TensorLike, "..."]
-) -> Inexact[Tensor, ""]:
+    prediction: Inexact[Array, "..."], target: Inexact[Array, "..."], weights=None
+):
     r"""Mean of the squared differences over all entries.
 
     .. math:: \ell = \frac1n \sum_i (\hat y_i - y_i)^2, \qquad
               \nabla_{\hat y} \ell = \frac2n (\hat y - y)
     """
-    prediction, target = as_tensors(prediction, target)
-    _checks.same_shape(prediction.data, target.data, ("prediction", "target"))
-    error = launch(np.subtract, prediction.data, target.data)
-    flat, share = reshaped(error, -1), number(1 / error.size, error.real.dtype)
-    loss = launch(np.dot, flat, flat)
-
-    def vjp(g):
-        slope = launch(np.multiply, g, number(2 / error.size, share.dtype))
-        prediction.receive(np.multiply, error, slope)
-        if target.needs_grad:
-            target.receive(np.multiply, error, launch(np.negative, slope))
-
-    return record(launch(np.multiply, loss, share, out=loss), vjp, prediction, target)
+    _checks.same_shape(prediction, target, ("prediction", "target"))
+    error = prediction - target
+    share = error * _weights(weights, error)
+    loss = share.reshape(-1) @ error.reshape(-1)
+    return loss, lambda g: share * (2 * g), lambda g: share * (-2 * g)
 
 
-def binary_cross_entropy(
-    logits: Inexact[TensorLike, "..."], y: Inexact[TensorLike, "..."]
-) -> Inexact[Tensor, ""]:
+@operation(2)
+def binary_cross_entropy(logits: Inexact[Array, "..."], y: Inexact[Array, "..."], weights=None):
     r"""Negative log-likelihood of the logistic model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \log(1 + e^{z_i}) - y_i z_i \bigr), \qquad
@@ -52,78 +44,95 @@ def binary_cross_entropy(
 
     Takes the logits z, not the probabilities, so that no logarithm meets a zero.
     """
-    z, y = as_tensors(logits, y)
-    _checks.same_shape(z.data, y.data, ("logits", "y"))
-    size = launch(np.multiply, z.data, launch(np.sign, z.data.real))
-    each = launch(np.log1p, launch(np.exp, launch(np.negative, size)))
-    launch(np.add, each, launch(larger, z.data, zeros(z.shape, z.dtype)), out=each)
-    launch(np.subtract, each, launch(np.multiply, y.data, z.data), out=each)
-    n = number(z.size, z.data.real.dtype)
-    loss = launch(total, each, None, False)
-
-    def vjp(g):
-        g = launch(np.divide, g, n)
-        z.receive(np.multiply, launch(np.subtract, logistic(z.data), y.data), g)
-        if y.needs_grad:
-            y.receive(np.multiply, z.data, launch(np.negative, g))
-
-    return record(launch(np.divide, loss, n, out=loss), vjp, z, y)
+    _checks.same_shape(logits, y, ("logits", "y"))
+    z, share = logits, _weights(weights, logits)
+    each = taylor(lambda a: _surprise(a, y.real), lambda a, _: logistic(a) - y.real, z)
+    if y.dtype.kind == "c":
+        each = each - 1j * z.real * y.imag
+    return (
+        (share * each).sum(),
+        lambda g: (sigmoid_of(z) - y) * (share * g),
+        lambda g: z * (share * -g),
+    )
 
 
+def _surprise(z, y):
+    """log(1 + exp(z)) - y z, written such that no infinities cancel."""
+    wrong = times(1 - y, np.maximum(z, 0)) + times(y, np.maximum(-z, 0))
+    return wrong + np.log1p(np.exp(-np.abs(z)))
+
+
+@operation(1)
 def softmax_cross_entropy(
-    logits: Inexact[TensorLike, "n k"], labels: Int[Array, " n"]
-) -> Inexact[Tensor, ""]:
+    logits: Inexact[Array, "n k"], labels: Int[Array, " n"], weights=None, class_weights=None
+):
     r"""Negative log-likelihood of the softmax model, per observation.
 
     .. math:: \ell = \frac1n \sum_i \bigl( \operatorname{lse}(z_i) - z_{i, y_i} \bigr), \qquad
               \nabla_z \ell = \frac1n (\operatorname{softmax}(z) - \operatorname{onehot}(y))
+
+    With `class_weights` (k,) each row counts as much as its class.
     """
-    z, labels = as_tensor(logits), _class_labels(labels, np.shape(logits))
-    shifted = launch(np.subtract, z.data, launch(largest, z.data, 1, True))
-    e = launch(np.exp, shifted)
-    sums = launch(total, e, 1, True)
-    each = launch(np.log, sums)
-    launch(np.subtract, each, launch(_at, shifted, labels), out=each)
-    n = number(len(labels), z.data.real.dtype)
-    loss = launch(total, each, None, False)
+    labels = np.asanyarray(labels)
+    _check_classes(logits.shape, labels)
+    launch(_check_labels, labels, logits.shape[1])
+    z, labels = logits, tracked(labels)
+    _, d, e, n = shares(z, (1,))
+    chosen = d[np.arange(len(z)), labels]
+    if class_weights is not None:
+        class_weights = np.asanyarray(class_weights, dtype=z.real.dtype)
+        if class_weights.shape != z.shape[1:]:
+            raise ValueError(
+                f"`class_weights` must have shape {z.shape[1:]}, one a class, got "
+                f"{class_weights.shape}."
+            )
+        by_row = tracked(class_weights)[labels]
+        weights = by_row if weights is None else by_row * weights
+    share = _weights(weights, chosen)
+    is_label = labels[:, None] == np.arange(z.shape[1])
+    return (
+        (share * (logarithm(n)[:, 0] - chosen)).sum(),
+        lambda g: (e / n - is_label) * (share * g).reshape(-1, 1),
+    )
 
-    def vjp(g):
-        error = launch(np.divide, e, sums)
-        launch(_less_one_at, labels, out=error)
-        z.receive(np.multiply, error, launch(np.divide, g, n))
 
-    return record(launch(np.divide, loss, n, out=loss), vjp, z)
-
-
-def _class_labels(labels, shape):
-    labels = np.asarray(labels)
-    if len(shape) != 2 or labels.shape != shape[:1]:
+def _weights(weights, each) -> Array:
+    """What each entry adds to the mean, shaped to be multiplied with `each` (n, ...)."""
+    dtype, n_each = each.real.dtype, each.size
+    if n_each == 0:
+        raise ValueError(f"The mean over no rows means nothing, got shape {each.shape}.")
+    if weights is None:
+        return number(1 / n_each, dtype)
+    weights = np.asanyarray(weights, dtype=dtype)
+    if weights.shape != each.shape[:1]:
         raise ValueError(
-            f"`logits` must have shape (n, k) and `labels` (n,), got {shape} and {labels.shape}. "
-            "A column (n, 1)? Use `.ravel()`. One-hot rows? Use `.argmax(1)`."
+            f"`weights` must have shape {each.shape[:1]}, one a row, got {weights.shape}. "
+            "A column (n, 1)? Use `.ravel()`."
         )
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= shape[1]:
+    launch(_check_weights, weights)
+    weights = tracked(weights).reshape((-1,) + (1,) * (each.ndim - 1))
+    return weights / (weights.sum() * number(n_each // len(each), dtype))
+
+
+def _check_weights(weights):
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError("`weights` must be finite, 0 or more, and not all 0.")
+
+
+def _check_classes(shape, labels):
+    if len(shape) != 2 or labels.shape != shape[:1] or 0 in shape:
         raise ValueError(
-            f"`labels` must be integers from 0 to {shape[1] - 1}, got dtype {labels.dtype}, "
+            f"`logits` must have shape (n, k) and `labels` (n,), with at least one row, got "
+            f"{shape} and {labels.shape}. A column (n, 1)? Use `.ravel()`. One-hot rows? Use "
+            "`.argmax(1)`."
+        )
+
+
+def _check_labels(labels, n_classes):
+    """For every batch anew, in replays too: NumPy takes -1 for the last class."""
+    is_integer = labels.dtype.kind in "iu"
+    if not is_integer or labels.min() < 0 or labels.max() >= n_classes:
+        raise ValueError(
+            f"`labels` must be integers from 0 to {n_classes - 1}, got dtype {labels.dtype}, "
             f"{labels.min()} to {labels.max()}. Use `np.unique(labels, return_inverse=True)[1]`."
         )
-    return labels
-
-
-# Kernels
-
-
-def _at(scores, labels, out=None):
-    chosen = scores[_rows(len(scores)), labels][:, None]
-    if out is None:
-        return chosen
-    out[...] = chosen
-
-
-def _less_one_at(labels, shares):
-    shares[_rows(len(shares)), labels] -= 1
-
-
-@lru_cache(maxsize=256)
-def _rows(n):
-    return np.arange(n)

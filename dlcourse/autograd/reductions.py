@@ -1,43 +1,76 @@
-r"""Operations that sum up an axis: sum, mean, max, and the log-sum-exp family.
+r"""Operations that sum up an axis: sum, mean, variance, max, and the log-sum-exp family.
 
-x  tensor          axis  which to reduce; None for all          g  gradient of the result
+x     tensor            axis  which to reduce: a number, several, or None for all
+g     gradient of the result, where the reduced axes are kept with length 1
 """
 
 import numpy as np
 
-from dlcourse.autograd.capture import launch
-from dlcourse.autograd.tensor import Tensor, as_tensor, number, record
+from dlcourse.autograd import elementwise
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times
+from dlcourse.autograd.tensor import Tensor
 
 
 def sum(x, axis=None, keepdims=False) -> Tensor:
-    x = as_tensor(x)
-    y = launch(total, x.data, axis, keepdims)
-    return record(y, lambda g: x.receive(spread, _opened(g, x, axis), x.shape), x)
+    """The sum of the entries along `axis`."""
+    return _sum(x, *_axes(x, axis), keepdims)
+
+
+@operation(1)
+def _sum(x, axes, kept, keepdims):
+    y = x.sum(axes, keepdims=keepdims)
+    return y, lambda g: np.broadcast_to(g.reshape(kept), x.shape)
 
 
 def mean(x, axis=None, keepdims=False) -> Tensor:
-    x = as_tensor(x)
-    y = launch(total, x.data, axis, keepdims)
-    n = number(x.size // y.size, x.data.real.dtype)
-    launch(np.divide, y, n, out=y)
+    """The mean of the entries along `axis`."""
+    return sum(x, axis, keepdims) / _count(x, axis)
 
-    def vjp(g):
-        x.receive(spread, _opened(launch(np.divide, g, n), x, axis), x.shape)
 
-    return record(y, vjp, x)
+def var(x, axis=None, keepdims=False, ddof=0) -> Tensor:
+    """The variance along `axis`: squared distances from the mean, summed over n - `ddof`."""
+    n = _count(x, axis)
+    if n <= ddof:
+        raise ValueError(f"A variance needs more than ddof={ddof} entries, got {n}.")
+    distance = elementwise.subtract(x, mean(x, axis, keepdims=True))
+    return sum(elementwise.square(distance), axis, keepdims) / (n - ddof)
+
+
+def std(x, axis=None, keepdims=False, ddof=0) -> Tensor:
+    """The standard deviation along `axis`, the root of `var`."""
+    return elementwise.sqrt(var(x, axis, keepdims, ddof))
 
 
 def max(x, axis=None, keepdims=False) -> Tensor:
     """The largest entry; the gradient is shared equally among ties."""
-    x = as_tensor(x)
-    y = launch(largest, x.data, axis, True)
+    return _extreme(x, np.maximum, *axes_of_some(x, axis), keepdims)
 
-    def vjp(g):
-        tie = launch(_equal, x.data, y)
-        share = launch(np.divide, tie, launch(total, tie, axis, True), out=tie)
-        x.receive(np.multiply, _opened(g, x, axis), share)
 
-    return record(y if keepdims else _closed(y, axis), vjp, x)
+def min(x, axis=None, keepdims=False) -> Tensor:
+    """The smallest entry; the gradient is shared equally among ties."""
+    return _extreme(x, np.minimum, *axes_of_some(x, axis), keepdims)
+
+
+@operation(1)
+def _extreme(x, kernel, axes, kept, keepdims):
+    extreme = kernel.reduce(x.real, axes, keepdims=True)
+    tie = (x.real == extreme).astype(extreme.dtype)
+    share = tie / tie.sum(axes, keepdims=True)
+    y = extreme
+    if x.dtype.kind == "c":
+        y = y + 1j * (share * x.imag).sum(axes, keepdims=True)
+    y = y if keepdims else y.reshape(_without(axes, x.shape))
+    return y, lambda g: times(g.reshape(kept), share)
+
+
+def argmax(x, axis=None) -> np.ndarray:
+    """The place of the largest entry: integers, no tensor, since nothing can flow through them."""
+    return arrays_of((x,))[0].real.argmax(axis)
+
+
+def argmin(x, axis=None) -> np.ndarray:
+    """The place of the smallest entry: integers, no tensor."""
+    return arrays_of((x,))[0].real.argmin(axis)
 
 
 def logsumexp(x, axis=-1, keepdims=False) -> Tensor:
@@ -46,15 +79,15 @@ def logsumexp(x, axis=-1, keepdims=False) -> Tensor:
     .. math:: \operatorname{lse}(x) = m + \log \sum_j e^{x_j - m}, \qquad
               \nabla \operatorname{lse}(x) = \operatorname{softmax}(x)
     """
-    x = as_tensor(x)
-    top, e, n = _shares(x.data, axis)
-    y = launch(np.log, n)
-    launch(np.add, y, top, out=y)
+    return _logsumexp(x, *axes_of_some(x, axis), keepdims)
 
-    def vjp(g):
-        x.receive(np.multiply, _opened(g, x, axis), launch(np.divide, e, n))
 
-    return record(y if keepdims else _closed(y, axis), vjp, x)
+@operation(1)
+def _logsumexp(x, axes, kept, keepdims):
+    m, _, e, n = shares(x, axes)
+    y = m + logarithm(n)
+    y = y if keepdims else y.reshape(_without(axes, x.shape))
+    return y, lambda g: times(g.reshape(kept), e / (n + (n == 0)))  # of nothing, a share of 0
 
 
 def softmax(x, axis=-1) -> Tensor:
@@ -63,16 +96,14 @@ def softmax(x, axis=-1) -> Tensor:
     .. math:: s_j = \frac{e^{x_j}}{\sum_i e^{x_i}}, \qquad
               \bar x = s \odot \bigl( \bar s - \textstyle\sum_j \bar s_j s_j \bigr)
     """
-    x = as_tensor(x)
-    _, e, n = _shares(x.data, axis)
-    s = launch(np.divide, e, n, out=e)
+    return _softmax(x, axes_of_some(x, axis)[0])
 
-    def vjp(g):
-        weighted = launch(np.multiply, g, s)
-        centered = launch(np.subtract, g, launch(total, weighted, axis, True))
-        x.receive(np.multiply, centered, s)
 
-    return record(s, vjp, x)
+@operation(1)
+def _softmax(x, axes):
+    _, _, e, n = shares(x, axes)
+    s = e / n
+    return s, lambda g: s * (g - (g * s).sum(axes, keepdims=True))
 
 
 def log_softmax(x, axis=-1) -> Tensor:
@@ -81,56 +112,61 @@ def log_softmax(x, axis=-1) -> Tensor:
     .. math:: \ell_j = x_j - \operatorname{lse}(x), \qquad
               \bar x = \bar \ell - \operatorname{softmax}(x) \textstyle\sum_j \bar \ell_j
     """
-    x = as_tensor(x)
-    top, e, n = _shares(x.data, axis)
-    y = launch(np.subtract, x.data, launch(np.add, top, launch(np.log, n)))
-
-    def vjp(g):
-        share = launch(np.divide, e, n)
-        launch(np.multiply, share, launch(total, g, axis, True), out=share)
-        x.receive(np.subtract, g, share)
-
-    return record(y, vjp, x)
+    return _log_softmax(x, axes_of_some(x, axis)[0])
 
 
-def _shares(x, axis):
-    """Largest entry m, exp(x - m) and its sum."""
-    top = launch(largest, x, axis, True)
-    e = launch(np.subtract, x, top)
-    launch(np.exp, e, out=e)
-    return top, e, launch(total, e, axis, True)
+@operation(1)
+def _log_softmax(x, axes):
+    _, d, e, n = shares(x, axes)
+    return d - logarithm(n), lambda g: g - e / n * g.sum(axes, keepdims=True)
 
 
-def _opened(g, x, axis):
-    """`g` with the reduced axes put back, of length 1."""
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = {a % x.ndim for a in axes}
-    return g.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
+def shares(x, axes):
+    """Largest entry m, distance d = x - m, e = exp(d) and the sum n of e, infinite m as 0."""
+    m = np.maximum.reduce(x.real, axes, keepdims=True)
+    m = np.where(np.isfinite(m), m, number(0, m.dtype))
+    d = x - m
+    e = np.exp(d)
+    return m, d, e, e.sum(axes, keepdims=True)
 
 
-def _closed(y, axis):
-    """`y` without the reduced axes, of length 1."""
-    return y.reshape(()) if axis is None else y.squeeze(axis)
+def logarithm(n):
+    """The logarithm of an array, at complex points too; that of 0 is minus infinity."""
+    with np.errstate(divide="ignore"):
+        return taylor(np.log, lambda n, _: 1 / n, n)
 
 
-# Kernels
+def _axes(x, axis):
+    """The axes to reduce, counted from 0, and the shape that keeps them with length 1."""
+    shape = np.shape(x)
+    axes = (
+        range(len(shape)) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    )
+    if any(not -len(shape) <= a < len(shape) for a in axes):
+        raise ValueError(
+            f"`axis` must lie within the {len(shape)} axes of shape {shape}, got {axis}."
+            + ("" if shape else " A single number has no axis: leave out `axis`.")
+        )
+    axes = tuple(int(a) % len(shape) for a in axes)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"`axis` must name each axis once, got {axis} for shape {shape}.")
+    return axes, tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
-def total(x, axis, keepdims, out=None):
-    return np.add.reduce(x, axis, None, out, keepdims)
+def axes_of_some(x, axis):
+    _count(x, axis)
+    return _axes(x, axis)
 
 
-def largest(x, axis, keepdims, out=None):
-    return np.maximum.reduce(x, axis, None, out, keepdims)
+def _count(x, axis):
+    """How many entries make one result."""
+    shape, n = np.shape(x), 1
+    for a in _axes(x, axis)[0]:
+        n *= shape[a]
+    if n == 0:
+        raise ValueError(f"Nothing to reduce: shape {shape} has no entries along axis {axis}.")
+    return n
 
 
-def spread(g, shape, out=None):
-    out = np.empty(shape, g.dtype) if out is None else out
-    np.copyto(out, g)
-    return out
-
-
-def _equal(x, y, out=None):
-    out = np.empty(x.shape, x.real.dtype) if out is None else out
-    np.equal(x, y, out)
-    return out
+def _without(axes, shape):
+    return tuple(n for i, n in enumerate(shape) if i not in axes)

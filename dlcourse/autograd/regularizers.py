@@ -7,11 +7,16 @@ import numpy as np
 from jaxtyping import Inexact
 
 from dlcourse.autograd.capture import launch
-from dlcourse.autograd.reductions import total
-from dlcourse.autograd.tensor import Tensor, TensorLike, as_tensor, number, record
+from dlcourse.autograd.reductions import axes_of_some
+from dlcourse.autograd.rules import arrays_of, number, operation, taylor, times, times_bounded
+from dlcourse.autograd.tensor import Tensor, TensorLike
+
+Array = np.ndarray
 
 
-def standardize(x: Inexact[TensorLike, "n p"], axis: int, epsilon: float = 1e-5):
+def standardize(
+    x: Inexact[TensorLike, "n p"], axis: int, epsilon: float = 1e-5
+) -> tuple[Tensor, tuple]:
     r"""`x` with mean 0 and variance 1 along `axis`, and the (mean, variance) that were removed.
 
     .. math:: z = \frac{x - \mu}{\sqrt{v + \epsilon}}, \qquad
@@ -22,29 +27,31 @@ def standardize(x: Inexact[TensorLike, "n p"], axis: int, epsilon: float = 1e-5)
     out of the gradient too. Along axis 0 this is batch normalization, along axis -1 layer
     normalization. Reference: Ioffe and Szegedy (2015); Ba, Kiros and Hinton (2016).
     """
-    x = as_tensor(x)
-    n = number(x.shape[axis], x.data.real.dtype)
-
-    def average(a):
-        sums = launch(total, a, axis, True)
-        return launch(np.divide, sums, n, out=sums)
-
-    mean = average(x.data)
-    centered = launch(np.subtract, x.data, mean)
-    variance = average(launch(np.multiply, centered, centered))
-    scale = launch(np.sqrt, launch(np.add, variance, number(epsilon, n.dtype)))
-    z = launch(np.divide, centered, scale, out=centered)
-
-    def vjp(g):
-        along = launch(np.multiply, g, z)
-        along = launch(np.multiply, z, average(along), out=along)
-        rest = launch(np.subtract, g, average(g))
-        x.receive(np.divide, launch(np.subtract, rest, along, out=rest), scale)
-
-    return record(z, vjp, x), (mean, variance)
+    axes, _ = axes_of_some(x, axis)
+    mean, variance = _moments(arrays_of((x,))[0], axes)
+    return _standardized(x, axes, mean, variance, epsilon), (mean, variance)
 
 
-def dropout(x: Inexact[TensorLike, "..."], p: float, rng) -> Inexact[Tensor, "..."]:
+@operation(1)
+def _standardized(x, axes, mean, variance, epsilon):
+    scale = taylor(np.sqrt, lambda _, y: 0.5 / y, variance + epsilon)
+    z = (x - mean) / scale
+    return z, lambda g: (g - _mean(g, axes) - z * _mean(g * z, axes)) / scale
+
+
+def _moments(x, axes):
+    mean = _mean(x, axes)
+    distance = x - mean
+    return mean, _mean(distance * distance, axes)
+
+
+def _mean(x, axes):
+    total = x.sum(axes, keepdims=True)
+    return total / number(x.size // total.size, x.real.dtype)
+
+
+@operation(1)
+def dropout(x: Inexact[Array, "..."], p: float, rng):
     r"""Zero each entry with probability `p`, and divide the others by 1 - p.
 
     .. math:: y = \frac{m}{1 - p} \odot x, \qquad m \sim \operatorname{Bernoulli}(1 - p)
@@ -53,11 +60,10 @@ def dropout(x: Inexact[TensorLike, "..."], p: float, rng) -> Inexact[Tensor, "..
     replay draws anew. Reference: Srivastava et al. (2014).
     """
     check_probability(p)
-    x = as_tensor(x)
-    mask = launch(_uniform, rng, x.shape, x.data.real.dtype)
-    launch(np.greater_equal, mask, number(p, mask.dtype), out=mask)
-    launch(np.divide, mask, number(1 - p, mask.dtype), out=mask)
-    return record(launch(np.multiply, x.data, mask), lambda g: x.receive(np.multiply, g, mask), x)
+    check_generator(rng)
+    dtype = x.real.dtype
+    mask = (launch(_uniform, rng, x.shape, dtype) >= p) * number(1 / (1 - p), dtype)
+    return times(x, mask), lambda g: times_bounded(g, mask)
 
 
 def check_probability(p):
@@ -65,6 +71,14 @@ def check_probability(p):
         raise ValueError(
             f"`p`, the probability of dropping an entry, must lie in [0, 1), got {p!r}. "
             "If you mean the probability of keeping it, use 1 - p."
+        )
+
+
+def check_generator(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(
+            f"`rng` must be a generator of random numbers, got {rng!r}. Use "
+            "`np.random.default_rng(0)`, which gives the same numbers in each run."
         )
 
 

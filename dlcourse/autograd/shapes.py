@@ -1,97 +1,79 @@
 r"""Operations that move numbers and change none: reshape, transpose, index, concatenate.
 
 Where NumPy can give a view, so do these: a view of an array that replays fill needs no call of its
-own. Where the numbers must be copied, the copy is launched, so that a capture repeats it.
+own. Where the numbers must be copied, a capture repeats the copy.
 """
 
 import numpy as np
 
-from dlcourse.autograd import capture
-from dlcourse.autograd.capture import launch
-from dlcourse.autograd.tensor import Tensor, as_tensor, check_precision, record
+from dlcourse.autograd.recorded import view_index
+from dlcourse.autograd.rules import operation
+from dlcourse.autograd.tensor import Tensor
 
 
-def reshape(x, shape) -> Tensor:
+@operation(1)
+def reshape(x, shape):
     """The same numbers, row after row, in another shape; -1 stands for what remains."""
-    x = as_tensor(x)
-    return record(
-        reshaped(x.data, shape), lambda g: x.receive(np.positive, reshaped(g, x.shape)), x
-    )
+    return x.reshape(shape), lambda g: g.reshape(x.shape)
 
 
-def transpose(x, axes=None) -> Tensor:
+def flatten(x) -> Tensor:
+    """All numbers in one row."""
+    return reshape(x, (-1,))
+
+
+@operation(1)
+def squeeze(x, axis=None):
+    """`x` without its axes of length 1, or without those named."""
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    return x.squeeze(axis), lambda g: g.reshape(x.shape)
+
+
+@operation(1)
+def transpose(x, axes=None):
     """Axes in another order; without `axes`, reversed."""
-    x = as_tensor(x)
-    back = None if axes is None else np.argsort(axes)
-    y = x.data.transpose(axes)
-    return record(y, lambda g: x.receive(np.positive, g.transpose(back)), x)
+    axes = range(x.ndim)[::-1] if axes is None else axes
+    y = x.transpose(*axes)
+    back = np.argsort([a % x.ndim for a in axes])
+    return y, lambda g: g.transpose(*back)
 
 
 def pick(x, index) -> Tensor:
     """`x[index]`. An entry that is picked twice receives both gradients."""
-    x = as_tensor(x)
     parts = index if isinstance(index, tuple) else (index,)
-    is_view = all(i is None or i is Ellipsis or isinstance(i, int | slice) for i in parts)
-    if not is_view and any(np.asarray(i).dtype == bool for i in parts):
-        capture.forbid_reading()  # how many entries a mask picks depends on the data
-    if is_view and Ellipsis not in parts:
-        index = (*parts, ...)  # or NumPy gives a number where a 0-d view is meant
-    y = x.data[index] if is_view else launch(_picked, x.data, index)
-    scatter = _placed if is_view else _added_at
-    return record(y, lambda g: x.receive(scatter, g, index, x.shape), x)
+    parts = tuple(i.data if isinstance(i, Tensor) else i for i in parts)
+    return _pick(x, view_index(parts) or parts)
+
+
+@operation(1)
+def _pick(x, index):
+    def vjp(g):
+        y = np.zeros_like(x, dtype=g.dtype)
+        if view_index(index):  # each entry once
+            y[index] = g
+        else:
+            np.add.at(y, index, g)
+        return y
+
+    return x[index], vjp
 
 
 def concatenate(tensors, axis=0) -> Tensor:
     """Tensors one after the other along `axis`."""
-    tensors = [as_tensor(x) for x in tensors]
-    for x in tensors[1:]:
-        check_precision(tensors[0], x)
-    ends = np.cumsum([x.shape[axis] for x in tensors])
+    return _concatenate(*tensors, axis=axis)
 
-    def vjp(g):
-        for x, part in zip(tensors, np.split(g, ends[:-1], axis), strict=True):
-            x.receive(np.positive, part)
 
-    joined = launch(np.concatenate, tuple(x.data for x in tensors), axis)
-    return record(joined, vjp, *tensors)
+@operation(None)
+def _concatenate(*arrays, axis):
+    y = np.concatenate(arrays, axis)
+    axis, ends = axis % y.ndim, np.cumsum([0, *(x.shape[axis] for x in arrays)])
+    front = (slice(None),) * axis
+    parts = [(*front, slice(*pair)) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    return y, *((lambda g, part=part: g[part]) for part in parts)
 
 
 def stack(tensors, axis=0) -> Tensor:
     """Tensors of one shape along a new `axis`."""
-    tensors = [as_tensor(x) for x in tensors]
-    axis = axis % (tensors[0].ndim + 1)
+    tensors = list(tensors)
+    axis = axis % (np.ndim(tensors[0]) + 1)
     return concatenate([pick(x, (slice(None),) * axis + (None,)) for x in tensors], axis)
-
-
-def reshaped(x, shape):
-    """An array's numbers in another shape: a view, or a launched copy where none can be had."""
-    if not x.flags.c_contiguous:
-        x = launch(_in_rows, x)
-    return x.reshape(shape)
-
-
-# Kernels
-
-
-def _in_rows(x, out=None):
-    return np.positive(x, out, order="C")
-
-
-def _picked(x, index, out=None):
-    if out is None:
-        return x[index]
-    out[...] = x[index]
-
-
-def _placed(g, index, shape, out=None):
-    out = np.zeros(shape, g.dtype) if out is None else out
-    out[...] = 0
-    out[index] = g
-    return out
-
-
-def _added_at(g, index, shape, out=None):
-    out = np.zeros(shape, g.dtype) if out is None else out
-    out[...] = 0
-    np.add.at(out, index, g)
-    return out

@@ -1,6 +1,6 @@
 r"""Layers, and how they are put together.
 
-x  inputs, one observation a row (n, n_in)      training  whether this is a training step
+x  inputs, one observation a row (..., n_in)    training  whether this is a training step
 
 A layer is called as `layer(x, training=False)`. What it learns are its tensors; what it remembers
 besides, such as running means, are its arrays. Both are found by looking at its attributes. An
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dlcourse.autograd import add, affine, affine_relu, relu
-from dlcourse.autograd.regularizers import check_probability, dropout
+from dlcourse.autograd.regularizers import check_generator, check_probability, dropout
 from dlcourse.autograd.tensor import Tensor
 from dlcourse.nn.initialization import he
 from dlcourse.nn.parameters import Parameters
@@ -37,9 +37,19 @@ class Layer:
             self._parameters = Parameters({name: x for x, name in named.items()})
         return self._parameters
 
+    def predict(self, X) -> np.ndarray:
+        """The outputs for the inputs `X`, outside of training: plain numbers, no tensor."""
+        return self(X).data
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All numbers of the network by name: what it has learned, and its running statistics."""
         return {name: x.data if isinstance(x, Tensor) else x for name, x in _parts("", self)}
+
+    def __repr__(self):
+        tensors = {x: name for name, x in _parts("", self) if isinstance(x, Tensor)}
+        lines = [f"{name} {x.shape}" for x, name in tensors.items()]
+        n = sum(x.size for x in tensors)
+        return "\n  ".join([f"{type(self).__name__} with {n:,} parameters", *lines])
 
 
 def _parts(path, part):
@@ -49,6 +59,10 @@ def _parts(path, part):
     inner = vars(part) if isinstance(part, Layer) else {}
     if isinstance(part, tuple | list):
         inner = dict(enumerate(part))
+    if isinstance(part, dict):
+        inner = part
+    if isinstance(part, set | frozenset) and any(isinstance(x, Layer | Tensor) for x in part):
+        raise ValueError(f"`{path}` is a set, which has no order. Keep its layers in a list.")
     for name, x in inner.items():
         yield from _parts(f"{path}.{name}" if path else name, x)
 
@@ -67,6 +81,7 @@ class Linear(Layer):
     """
 
     def __init__(self, n_in, n_out, rng, activation=None, initializer=he, dtype=np.float64):
+        check_generator(rng)
         self.activation = activation
         self.weight = Tensor(initializer(n_in, n_out, rng).astype(dtype))
         self.offset = Tensor(np.zeros(n_out, dtype))
@@ -88,6 +103,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float, rng):
         check_probability(p)
+        check_generator(rng)
         self.p, self.rng = p, rng
 
     def __call__(self, x, training=False):

@@ -5,9 +5,9 @@ x  inputs (n, p)      gain, offset  learned scale and shift (p,)
 
 import numpy as np
 
-from dlcourse.autograd import add, divide, multiply, sqrt, standardize, subtract
-from dlcourse.autograd.capture import launch
-from dlcourse.autograd.tensor import Tensor, number
+from dlcourse.autograd import divide, standardize, subtract
+from dlcourse.autograd.capture import tracked
+from dlcourse.autograd.tensor import Tensor
 from dlcourse.nn.layers import Layer
 
 
@@ -36,21 +36,20 @@ class BatchNorm(Layer):
         self.running_variance = np.ones(n_features, dtype)
 
     def __call__(self, x, training=False):
+        _check_width(x, self.gain)
         if training:
             z, (mean, variance) = standardize(_at_least_two_rows(x), 0, self.epsilon)
             n = len(x)
-            self._remember(self.running_mean, mean.reshape(-1), 1.0)
-            self._remember(self.running_variance, variance.reshape(-1), n / (n - 1))
+            self._remember(self.running_mean, mean.reshape(-1))
+            self._remember(self.running_variance, variance.reshape(-1) * (n / (n - 1)))
         else:
-            epsilon = number(self.epsilon, self.running_variance.dtype)
-            spread = sqrt(add(self.running_variance, epsilon))
+            spread = np.sqrt(tracked(self.running_variance) + self.epsilon)
             z = divide(subtract(x, self.running_mean), spread)
-        return add(multiply(z, self.gain), self.offset)
+        return z * self.gain + self.offset
 
-    def _remember(self, running, newest, factor):
-        share = launch(np.multiply, newest, number(self.rate * factor, running.dtype))
-        launch(np.multiply, running, number(1 - self.rate, running.dtype), out=running)
-        launch(np.add, running, share, out=running)
+    def _remember(self, running, newest):
+        running = tracked(running)
+        running += self.rate * (newest - running)
 
 
 class LayerNorm(Layer):
@@ -68,8 +67,18 @@ class LayerNorm(Layer):
         self.offset = Tensor(np.zeros(n_features, dtype))
 
     def __call__(self, x, training=False):
+        _check_width(x, self.gain)
         z, _ = standardize(x, -1, self.epsilon)
-        return add(multiply(z, self.gain), self.offset)
+        return z * self.gain + self.offset
+
+
+def _check_width(x, gain):
+    shape = np.shape(x)
+    if len(shape) < 2 or shape[-1:] != gain.shape:
+        raise ValueError(
+            f"`x` must have shape (n, {gain.size}), one column a feature, got {shape}. Give the "
+            "layer the number of features that arrive, `n_features`."
+        )
 
 
 def _at_least_two_rows(x):

@@ -1,6 +1,7 @@
 """Save a network's numbers and load them again: an npz file of named arrays, never a pickle."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -12,8 +13,10 @@ def save(path: str | Path, network: Layer) -> None:
 
     A pickle can run any program when it is opened; these are numbers and nothing else.
     """
-    with open(path, "wb") as file:  # an open file, or NumPy would change the name
-        np.savez(file, **network.arrays())
+    with ZipFile(path, "w") as archive:  # `np.savez` takes no array by the name "file"
+        for name, x in network.arrays().items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, x, allow_pickle=False)
 
 
 def load(path: str | Path, network: Layer) -> None:

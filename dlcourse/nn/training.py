@@ -6,6 +6,7 @@ y  targets (n, ...)                            rng   source of the shuffling
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from jaxtyping import Float, Shaped
 
 from dlcourse import _checks
 from dlcourse.autograd.capture import Captured, launch
+from dlcourse.autograd.regularizers import check_generator
+from dlcourse.autograd.tensor import NotFiniteError
 from dlcourse.nn.layers import Layer
 
 Array = np.ndarray
@@ -34,6 +37,11 @@ class Recipe:
     shows_progress: bool = False
 
     def __post_init__(self):
+        if isinstance(self.optimizer, type):
+            name = self.optimizer.__name__
+            raise ValueError(
+                f"`optimizer` must be an optimizer, got a class. Make one: `{name}(0.001)`."
+            )
         if not hasattr(self.optimizer, "update"):
             raise ValueError(
                 f"`optimizer` must have an `update` in place, got {self.optimizer!r}. "
@@ -41,8 +49,12 @@ class Recipe:
             )
         for name in ("n_epochs", "batch_size", "patience"):
             value = getattr(self, name)
-            if (name, value) != ("patience", None) and (value != int(value) or value < 1):
-                raise ValueError(f"`{name}` must be a whole number, 1 or more, got {value!r}.")
+            is_count = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+            if not is_count and (name, value) != ("patience", None):
+                raise ValueError(
+                    f"`{name}` must be a whole number, 1 or more, got {value!r}. A float? Use "
+                    f"`int(...)`."
+                )
 
 
 class History(NamedTuple):
@@ -105,18 +117,20 @@ def fit(network: Layer, X, y, recipe: Recipe, rng, validation: tuple | None = No
     >>> fit(network, X, X @ np.array([[1.0], [-2.0]]), recipe, rng).train_loss[-1].round(6)
     np.float64(0.0)
     """
+    check_generator(rng)
     X, y = _data(X, y, "")
     watched = None if validation is None else _data(*validation, "validation ")
     if recipe.patience is not None and watched is None:
         raise ValueError("`patience` watches the validation loss. Give `validation=(X, y)` too.")
     step, losses, best = Step(network, X, y, recipe), [], None
     for epoch in _progress(recipe):
-        train_loss = _epoch(step, len(X), recipe.batch_size, rng)
-        if not np.isfinite(train_loss):
+        try:
+            train_loss = _epoch(step, len(X), recipe.batch_size, rng)
+        except NotFiniteError as error:
             raise ValueError(
-                f"The training loss is {train_loss} in epoch {epoch}: the steps diverge. Lower "
-                "the learning rate, or standardize the columns of X."
-            )
+                f"The training loss is not finite in epoch {epoch}: the steps diverge. Lower the "
+                "learning rate, or standardize the columns of X."
+            ) from error
         losses.append((train_loss, evaluate(network, recipe.loss, *watched) if watched else np.nan))
         if watched is None or best is None or losses[-1][1] < losses[best - 1][1]:
             best = epoch

@@ -268,3 +268,80 @@ def test_batch_norm_keeps_its_precision_outside_of_training(rng, dtype):
     assert y.dtype == dtype
     expected = theirs.eval()(torch.from_numpy(x)).detach().numpy()
     assert relative_error(y, expected) < TOLERANCE[dtype]
+
+
+# Doors
+
+
+@pytest.mark.parametrize("activation", [None, ag.relu, ag.tanh])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_linear_layer_takes_batches_of_sequences(activation, dtype, rng):
+    layer = nn.Linear(3, 4, rng, activation=activation, dtype=dtype)
+    x = rng.normal(size=(5, 6, 3)).astype(dtype)
+    theirs = torch.nn.Linear(3, 4, dtype=getattr(torch, np.dtype(dtype).name))
+    theirs.weight.data = torch.tensor(layer.weight.data.T.copy())
+    theirs.bias.data = torch.tensor(layer.offset.data.copy())
+    function = {None: lambda y: y, ag.relu: torch.relu, ag.tanh: torch.tanh}[activation]
+    ours, loss = layer(x), function(theirs(torch.from_numpy(x)))
+    assert ours.shape == (5, 6, 4)
+    tolerance = 30 * np.finfo(dtype).eps
+    np.testing.assert_allclose(ours.data, loss.detach().numpy(), rtol=tolerance, atol=tolerance)
+    layer.parameters.take_gradient((ours * ours).sum())
+    (loss * loss).sum().backward()
+    expected = np.concatenate([theirs.weight.grad.numpy().T.ravel(), theirs.bias.grad.numpy()])
+    assert relative_error(layer.parameters.grad, expected) < tolerance
+
+
+def test_layers_in_a_dict_are_trained_and_those_in_a_set_refused(rng):
+    class Branches(nn.Layer):
+        def __init__(self, branches):
+            self.branches = branches
+
+        def __call__(self, x, training=False):
+            return sum((layer(x, training) for layer in self.branches.values()), start=0.0)
+
+    network = Branches({"left": nn.Linear(2, 1, rng), "right": nn.Linear(2, 1, rng)})
+    assert list(network.parameters.shapes) == [
+        "branches.left.weight",
+        "branches.left.offset",
+        "branches.right.weight",
+        "branches.right.offset",
+    ]
+    X = rng.normal(size=(5, 2))
+    f = network.parameters.function(lambda: ag.square(network(X)).mean())
+    check_gradient(f, network.parameters.flat.copy(), rng)
+    with pytest.raises(ValueError, match="set, which has no order.*list"):
+        _ = Branches({nn.Linear(2, 1, rng)}).parameters
+
+
+def test_a_network_shows_its_parameters_and_predicts_plain_numbers(rng):
+    network = nn.MLP((2, 3, 1), rng, dropout_p=0.5)
+    inner = network.layers[0]
+    parameters = network.parameters
+    assert repr(network).startswith("MLP with 13 parameters\n  layers.0.weight (2, 3)\n")
+    assert repr(inner) == "Linear with 9 parameters\n  weight (2, 3)\n  offset (3,)"
+    assert repr(nn.Dropout(0.5, rng)) == "Dropout with 0 parameters"
+    assert parameters.are_held()  # looking at a layer has moved nothing
+    X = rng.normal(size=(4, 2))
+    assert type(network.predict(X)) is np.ndarray
+    np.testing.assert_array_equal(network.predict(X), network(X).data)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layer", [nn.BatchNorm, nn.LayerNorm])
+def test_normalization_of_another_number_of_columns_is_refused(layer, training):
+    for n_features, shape in ((1, (4, 3)), (3, (4, 1)), (3, (3,)), (2, (4, 3))):
+        with pytest.raises(ValueError, match=rf"shape \(n, {n_features}\).*n_features"):
+            layer(n_features)(np.ones(shape), training)
+
+
+def test_a_number_in_place_of_a_generator_is_refused_with_the_cure():
+    for make in (
+        lambda: nn.Linear(2, 1, 0),
+        lambda: nn.MLP((2, 1), 0),
+        lambda: nn.Dropout(0.5, 0),
+        lambda: ag.dropout(np.ones(2), 0.5, 0),
+        lambda: nn.Linear(2, 1, np.random),
+    ):
+        with pytest.raises(ValueError, match=r"`rng` must be a generator.*default_rng\(0\)"):
+            make()

@@ -2,6 +2,7 @@
 
 import sys
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -244,7 +245,68 @@ def test_diverging_steps_are_reported(rng):
         nn.fit(network, X, y, nn.Recipe(squares, optim.SGD(100.0), n_epochs=20), rng)
 
 
+@pytest.mark.parametrize("late", [-1, 3])
+def test_a_wrong_label_in_a_late_batch_is_refused(late, rng):
+    X, labels = rng.normal(size=(40, 2)), rng.integers(3, size=40)
+    labels[-1] = late
+    recipe = nn.Recipe(ag.softmax_cross_entropy, optim.Adam(), batch_size=4)
+    with pytest.raises(ValueError, match="integers from 0 to 2"):
+        nn.fit(nn.MLP((2, 3), rng), X, labels, recipe, rng)
+
+
+def test_a_loss_that_reshapes_is_trained_as_eagerly(rng):
+    X, y, _ = linear_data(rng, n=40)
+
+    def loss(prediction, target):
+        both = ag.concatenate([prediction, prediction * 2.0], 1)
+        return ag.mean_squared_error(
+            both.T.reshape(-1), np.concatenate([target, target], 1).T.ravel()
+        )
+
+    networks = [small_network(), small_network()]
+    recipe = nn.Recipe(loss, optim.Adam(0.01))
+    recorded, eager = (nn.Step(network, X, y, recipe) for network in networks)
+    for _ in range(4):
+        rows = rng.permutation(40)[:8]
+        assert recorded(rows) == float(eager.eager(rows))
+
+
+def test_what_is_no_recipe_is_refused_with_the_cure(rng):
+    with pytest.raises(ValueError, match=r"got a class. Make one: `Adam\(0.001\)`"):
+        nn.Recipe(squares, optim.Adam)
+    for name in ("n_epochs", "batch_size", "patience"):
+        for wrong in (2.0, "2", True, -1, np.array([2])):
+            with pytest.raises(ValueError, match=f"`{name}` must be a whole number"):
+                nn.Recipe(squares, optim.Adam(), **{name: wrong})
+    assert nn.Recipe(squares, optim.Adam(), n_epochs=np.int64(2)).n_epochs == 2
+    X, y, _ = linear_data(rng)
+    with pytest.raises(ValueError, match=r"`rng` must be a generator.*default_rng"):
+        nn.fit(small_network(), X, y, nn.Recipe(squares, optim.Adam()), 0)
+
+
+def test_rows_may_count_by_class(rng):
+    X, labels = rng.normal(size=(60, 2)), rng.integers(2, size=60)
+    by_class = partial(ag.softmax_cross_entropy, class_weights=np.array([1.0, 0.0]))
+    network = nn.MLP((2, 2), rng)
+    nn.fit(network, X, labels, nn.Recipe(by_class, optim.Adam(0.1), batch_size=20), rng)
+    assert (network.predict(X).argmax(1) == 0).all()  # the other class counts for nothing
+
+
 # Files
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "args"])
+def test_parameters_of_any_name_are_saved(name, tmp_path, rng):
+    class Named(nn.Layer):
+        def __init__(self, value):
+            setattr(self, name, ag.Tensor(value))
+
+    network, other = Named(rng.normal(size=3)), Named(np.zeros(3))
+    nn.save(tmp_path / "network", network)
+    nn.load(tmp_path / "network", other)
+    np.testing.assert_array_equal(getattr(other, name).data, getattr(network, name).data)
+    with np.load(tmp_path / "network") as stored:
+        assert list(stored) == [name]
 
 
 def network_with_everything(rng):
