@@ -34,7 +34,8 @@ GRADE = """
 import sys
 from pathlib import Path
 import psutil
-from dlcourse.grading import folder, homework
+from dlcourse.grading import homework
+from dlcourse.grading.marking import folder
 bundle = homework.Homework.from_bytes(Path(sys.argv[1]).read_bytes())
 setting = folder.Setting(n_workers=int(sys.argv[4]))
 folder.grade_folder(bundle, sys.argv[2], sys.argv[3], setting)

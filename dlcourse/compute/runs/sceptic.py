@@ -99,7 +99,7 @@ class Finding(PrintsTable):
 def examine(run: Run, fit: utilization.Fit | None = None) -> Finding:
     """Hold a claim against each bound that its record has the numbers for.
 
-    >>> from dlcourse.compute import records
+    >>> from dlcourse.compute.runs import records
     >>> claim = {"params_total": 110e6, "kind": "encoder", "data_count": 4.26e10, "n_accel": 8}
     >>> claim |= {"accelerator": "A100", "precision": "tf32", "wall_clock_h": 5}
     >>> examine(records.read(claim)).verdict

@@ -72,7 +72,7 @@ def test_a_picture_that_would_fill_the_memory_of_its_viewer_is_dropped(sides, ex
     header = "".join(f"\\x{byte:02x}" for side in sides for byte in side.to_bytes(4, "big"))
     cells = [
         "import dlcourse.grading.sandbox.inside.cells as inside\n"
-        "from dlcourse.grading import values\n"
+        "from dlcourse.grading.sandbox import values\n"
         f"data = b'\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR{header}'\n"
         "small = b'\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR\\0\\0\\0\\1\\0\\0\\0\\1'\n"
         "inside.Notebook._plots = lambda self: [values.encode(data), values.encode(small)]"

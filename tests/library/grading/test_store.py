@@ -26,7 +26,8 @@ from tests.library.grading.samples import EMPTY, HOMEWORK, homework, submission
 HERE = Setting(n_workers=1, isolation="untrusted marks")
 DRIVER = """
 import sys
-from dlcourse.grading import collection, master, runs, store
+from dlcourse.grading import master
+from dlcourse.grading.marking import collection, runs, store
 homework = master.read(sys.argv[1])
 setting = runs.Setting(n_workers=1, isolation="untrusted marks")
 hand_ins = collection.collect(sys.argv[2])
