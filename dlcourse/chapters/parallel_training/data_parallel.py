@@ -222,6 +222,19 @@ class Comparison(PrintsTable):
         """Whether every parameter is that of one process to 1e-12, after every step."""
         return bool(self.distances(name).max() < 1e-12)
 
+    @property
+    def as_in_turn(self) -> bool:
+        """Whether one process that takes the shards in turn finds the same bits as the mean."""
+        return bool((self.replicas["mean"][0] == self.in_turn).all())
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the runs, rounded as it is read."""
+        return {
+            "parallel_workers": f"{len(self.replicas['mean'])}",
+            "parallel_bits": "to the last bit" if self.as_in_turn else "to 1e-12",
+            "parallel_sum": f"{self.distances('sum')[-1]:.2f}",
+        }
+
     def table(self):
         ends = {name: self.distances(name)[-1] for name in self.replicas}
         return Table(

@@ -62,6 +62,11 @@ class OneShot(PrintsTable):
     def relative(self, name: str) -> Float[Array, " pieces"]:
         return np.sqrt(self.squares[name] / self.pooled)
 
+    def prose(self) -> dict[str, str]:
+        """The relative errors with the most pieces, rounded as the chapter's text reads them."""
+        average, refined = (self.relative(name)[-1] for name in self.squares)
+        return {"parallel_average": f"{average:.1f}", "parallel_refined": f"{refined:.2f}"}
+
     def table(self):
         columns = {
             "machines": self.n_pieces,

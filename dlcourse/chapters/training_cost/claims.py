@@ -132,6 +132,47 @@ def slide_39() -> Claims:
     return Claims(tuple(rows))
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What the text says beside slides 38 and 39 and no row of theirs shows."""
+
+    resnet: sceptic.Finding  # of ResNet-50 in half an hour
+    bert: sceptic.Finding  # of BERT in five hours
+    gpt3_days: dict[str, float]  # predicted on 1,024 A100, by precision
+    v3_shares: dict[str, float]  # of the H800's peak that DeepSeek-V3 reached, by precision
+
+    def prose(self, slide_38: Claims, slide_39: Claims) -> dict[str, str]:
+        """These numbers and two of the slides' rows, rounded as they are read."""
+        flops = {"llama": rule_of_six(405e9, 15.6e12), "v3": rule_of_six(V3_ACTIVE, V3_TOKENS)}
+        return {
+            "cost_a100_tf32": f"{hardware.device('A100').peak('tf32') / 1e12:.0f}",
+            "cost_resnet_needed": f"{self.resnet.bounds[0].needed:.0f}",
+            "cost_bert_needed": f"{self.bert.bounds[0].needed:.0f}",
+            "cost_gpt3_days": slide_38["GPT-3, days at 80 TFLOP/s"].found,
+            "cost_gpt3_share": f"{80 / 156:.0%}",
+            "cost_gpt3_days_predicted": f"{self.gpt3_days['tf32']:.0f}",
+            "cost_gpt3_days_bf16": f"{self.gpt3_days['bf16']:.0f}",
+            "cost_v3_share": f"{self.v3_shares['fp8']:.0%}",
+            "cost_v3_share_bf16": f"{self.v3_shares['bf16']:.0%}",
+            "cost_llama_price": slide_39["Llama, the price that is implied"].found.lstrip("$"),
+            "cost_llama_ratio": f"{LLAMA_HOURS / sum(V3_HOURS.values()):.1f}",
+            "cost_flops_ratio": f"{flops['llama'] / flops['v3']:.1f}",
+        }
+
+
+def beside() -> Beside:
+    """Judge and predict what the text compares with the slides."""
+    resnet, bert = claiming(run("ResNet-50"), 0.5), claiming(run("BERT"), 5)
+    gpt3 = {dtype: run("GPT-3", n_chips=1024, precision=dtype) for dtype in ("tf32", "bf16")}
+    rate = rule_of_six(V3_ACTIVE, V3_TOKENS) / (3600 * V3_HOURS["pre-training"])
+    return Beside(
+        resnet=sceptic.examine(resnet),
+        bert=sceptic.examine(bert),
+        gpt3_days={dtype: hours.predict(one).wall_hours() / 24 for dtype, one in gpt3.items()},
+        v3_shares={dtype: rate / hardware.device("H800").peak(dtype) for dtype in ("fp8", "bf16")},
+    )
+
+
 def deepseek_v3() -> architectures.Architecture:
     """DeepSeek-V3 without its second head. Reference: DeepSeek-AI (2024)."""
     return architectures.from_config({"model_type": "deepseek_v3"})
