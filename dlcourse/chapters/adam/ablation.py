@@ -73,6 +73,32 @@ class Ablation(PrintsTable):
         sweep = self.sweeps[name]
         return sweep.paths - self.minima[sweep.n_choosing :, None]
 
+    @property
+    def longer_rate(self) -> float:
+        """A step size three places up the grid from the one that suits Adam best."""
+        adam = self.sweeps["Adam"]
+        return float(adam.rates[adam.chosen + 3])
+
+    @property
+    def longer_gaps(self) -> Float[Array, " epochs"]:
+        """Median gaps of Adam with `longer_rate`, over all seeds."""
+        adam = self.sweeps["Adam"]
+        return np.median(adam.values[..., adam.chosen + 3] - self.minima[:, None], axis=0)
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the parts, rounded as it is read."""
+        first = {name: np.median(gaps[:, 1]) for name, gaps in self.warm.items()}
+        longer = self.longer_gaps
+        ends = [spread(self.gaps(name)[:, -1]) for name in self.sweeps]
+        return {f"adam_end_{i}": end for i, end in enumerate(ends)} | {
+            "adam_estimation": f"{np.median(self.estimation):.2g}",
+            "adam_warm_raw": f"{first['scaled, uncorrected']:.2g}",
+            "adam_warm": f"{first['scaled']:.1g}",
+            "adam_longer": f"{self.longer_rate / self.sweeps['Adam'].rate:.2g}",
+            "adam_early": f"{longer[len(longer) // 4]:.2g}",
+            "adam_late": f"{longer[-1]:.2g}",
+        }
+
     def table(self):
         warm = {name: spread(gaps.max(axis=1)) for name, gaps in self.warm.items()}
         return Table(

@@ -86,6 +86,15 @@ class Counterexample(PrintsTable):
     points: Mapping[str, Float[Array, " points"]]
     moves: Mapping[str, Float[Array, " length"]]
 
+    def prose(self) -> dict[str, str]:
+        """Where the two end, and how far a cycle moves Adam up and AMSGrad down."""
+        return {
+            "adam_end": f"{self.points['Adam'][-1]:.2f}",
+            "adam_amsgrad": f"{self.points['AMSGrad'][-1]:.2f}",
+            "adam_up": f"{self.moves['Adam'].sum():.1f}",
+            "adam_down": f"{-self.moves['AMSGrad'].sum():.2f}",
+        }
+
     def table(self):
         return Table(
             {

@@ -92,6 +92,11 @@ class Cases(PrintsTable):
     run: Mapping[str, float]
     computed: Mapping[str, float]
 
+    @property
+    def worst(self) -> float:
+        """The step under the gradients that are as bad as they can be."""
+        return list(self.run.values())[-1]
+
     def table(self):
         lengths = {"step / α": self.run, "by formula": self.computed}
         columns = {name: [f"{x:.2f}" for x in column.values()] for name, column in lengths.items()}

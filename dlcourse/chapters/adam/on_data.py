@@ -15,7 +15,7 @@ from dlcourse.batches import Budget
 from dlcourse.chapters.adam.tuning import Sweep, spread, sweep
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import SGD, Adam, Cosine, HeavyBall
-from dlcourse.tables import PrintsTable, Table
+from dlcourse.tables import PrintsTable, Table, rounded
 
 Array = np.ndarray
 RATES = 10.0 ** np.arange(-8, 2.1, 0.5)
@@ -78,6 +78,20 @@ class Comparison(PrintsTable):
         """Held-out losses of the chosen step size on the seeds that did not choose it."""
         sweep = self.sweeps[key]
         return self.held_out[key][sweep.n_choosing :, sweep.chosen]
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the comparison, rounded as it is read."""
+        sweeps = list(self.sweeps.values())
+        rates, good = sweeps[0].rates, [self.n_good(key) for key in self.sweeps]
+        return {f"adam_data_{i}": spread(sweep.ends) for i, sweep in enumerate(sweeps)} | {
+            "adam_n_seeds": f"{len(sweeps[0].values)}",
+            "adam_n_rates": f"{len(rates)}",
+            "adam_rate_low": f"{rates[0]:.0e}",
+            "adam_rate_high": f"{rates[-1]:.0f}",
+            "adam_good": f"{min(good)} to {max(good)}",
+            "adam_grow_sgd": rounded(self.growth("SGD")),
+            "adam_grow_adam": rounded(self.growth("Adam")),
+        }
 
     def table(self):
         return Table(

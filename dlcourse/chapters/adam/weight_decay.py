@@ -56,6 +56,14 @@ class Shrinkage(PrintsTable):
     beside: Float[Array, "steps p"]  # AdamW
     beside_computed: Float[Array, " steps"]
 
+    def prose(self) -> dict[str, str]:
+        """What is left at the end, of the weights with the smallest and the largest gradients."""
+        return {
+            "adam_inside_small": f"{self.inside[-1, 0]:.0%}",
+            "adam_inside_large": f"{self.inside[-1, -1]:.0%}",
+            "adam_beside": f"{self.beside[-1, 0]:.1%}",
+        }
+
     def table(self):
         return Table(
             {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse.convergence import n_steps_needed
 from dlcourse.convergence.problems import Problem
 from dlcourse.optim import Backtracking, ExactLineSearch, GradientDescent
 from dlcourse.tables import PrintsTable, Table, rounded
@@ -18,6 +19,24 @@ class Race(PrintsTable):
 
     kappas: dict[str, float]
     gaps: dict[str, dict[str, Float[Array, " steps"]]]
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the last three problems: the data as recorded, centered
+        and standardized. As recorded, how many steps would leave a thousandth of the gap.
+        """
+        recorded, centered, standardized = list(self.gaps)[-3:]
+        needed = n_steps_needed(gap=1.0, target=1e-3, m=1.0, M=self.kappas[recorded])
+        left = self.gaps[recorded]
+        return {
+            "gd_n_steps": f"{len(left['fixed 1/M']) - 1}",
+            "gd_kappa_recorded": f"{self.kappas[recorded] / 1e6:.0f} million",
+            "gd_kappa_centered": f"{self.kappas[centered] / 1e3:.0f} thousand",
+            "gd_kappa_standardized": f"{self.kappas[standardized]:.0f}",
+            "gd_k_recorded": f"{needed / 1e6:.0f} million",
+            "gd_left_recorded": f"{left['fixed 1/M'][-1]:.0%}",
+            "gd_left_backtracking": f"{left['backtracking'][-1]:.0%}",
+            "gd_left_standardized": f"{self.gaps[standardized]['fixed 1/M'][-1]:.2%}",
+        }
 
     def table(self) -> Table:
         """The share of the first gap that each rule leaves on each problem at the end."""

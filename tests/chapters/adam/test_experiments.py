@@ -171,6 +171,16 @@ def test_no_gap_is_negative(parts):
     assert all((gaps[:, 0] == 0).all() and gaps.min() > -1e-12 for gaps in parts.warm.values())
 
 
+def test_the_prose_tells_the_gaps_of_every_variant_and_of_a_longer_step(parts):
+    prose = {name: float(text.split()[0]) for name, text in parts.prose().items()}
+    medians = [np.median(parts.gaps(name)[:, -1]) for name in parts.sweeps]
+    told = [prose[f"adam_end_{i}"] for i in range(len(medians))]
+    np.testing.assert_allclose(told, medians, rtol=0.05)
+    assert prose["adam_longer"] == pytest.approx(10**0.75, rel=0.05)  # three of four a decade
+    assert prose["adam_late"] == pytest.approx(parts.longer_gaps[-1], rel=0.05)
+    assert prose["adam_warm"] < prose["adam_warm_raw"]
+
+
 def test_the_scale_buys_the_most_and_the_corrections_the_start(parts):
     end = {name: parts.gaps(name)[:, -1] for name in parts.sweeps}
     assert tuning.apart(end["Adam"], end["gradient"])
@@ -213,6 +223,18 @@ def test_units_matter_more_than_optimizers(comparison):
     for name in on_data.OPTIMIZERS:
         assert tuning.apart(ends[standard, name], ends[raw, name])
     assert comparison.growth("Adam") < comparison.growth("SGD") / 100
+
+
+def test_the_prose_tells_the_losses_and_how_far_step_sizes_move(comparison):
+    prose = comparison.prose()
+    medians = [np.median(sweep.ends) for sweep in comparison.sweeps.values()]
+    told = [float(prose[f"adam_data_{i}"].split()[0]) for i in range(len(medians))]
+    np.testing.assert_allclose(told, medians, rtol=0.05)
+    assert prose["adam_n_seeds"] == "4"
+    assert (float(prose["adam_rate_low"]), float(prose["adam_rate_high"])) == (1e-8, 1e2)
+    low, high = map(int, prose["adam_good"].split(" to "))
+    assert {low, high} <= {comparison.n_good(key) for key in comparison.sweeps}
+    assert float(prose["adam_grow_adam"].replace(",", "")) < comparison.growth("SGD") / 100
 
 
 def test_held_out_losses_are_those_of_the_chosen_points(tumors, comparison):
@@ -276,6 +298,17 @@ def test_paths_stay_within_the_walls_and_step_sizes_fall():
     steps = np.abs(np.diff(points))
     np.testing.assert_allclose(steps, 0.5 / np.sqrt(np.arange(1, 101)), rtol=1e-12)
     assert np.abs(counterexample.follow(SGD(7.0), np.array([1.0]), 3)).max() == 1
+
+
+def test_the_prose_tells_where_the_weights_and_the_points_end():
+    size = np.array([1.0, 2.0])
+    left, alike = np.array([[1.0, 1.0], [0.25, 0.5]]), np.full((2, 2), 0.125)
+    shrinkage = weight_decay.Shrinkage(size, left, left, alike, alike[:, 0])
+    assert list(shrinkage.prose().values()) == ["25%", "50%", "12.5%"]
+    points = {"Adam": np.array([0.0, 1.0]), "AMSGrad": np.array([0.0, -0.5])}
+    moves = {"Adam": np.array([3.0, -1.0]), "AMSGrad": np.array([0.5, -0.75])}
+    example = counterexample.Counterexample(points, moves)
+    assert list(example.prose().values()) == ["1.00", "-0.50", "2.0", "0.25"]
 
 
 def test_on_the_rare_spike_adam_goes_up_and_amsgrad_down():
