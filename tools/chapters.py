@@ -67,8 +67,17 @@ def files_of(name):
         if place.with_suffix(".py").is_file():
             yield place.with_suffix(".py")
         elif (place / "__init__.py").is_file():
-            yield from (f for f in place.iterdir() if f.is_file() and f.suffix != ".py")
+            yield from data_of(place)
             yield place / "__init__.py"
+
+
+def data_of(package):
+    """Files of a package that are no modules, in its folder and in those below that are none."""
+    for path in package.iterdir():
+        if path.is_file() and path.suffix != ".py":
+            yield path
+        elif path.is_dir() and path.name != "__pycache__" and not any(path.glob("*.py")):
+            yield from data_of(path)
 
 
 def files_used(source):
@@ -108,7 +117,9 @@ async def execute(path):
     """Run every cell of a chapter and store what it shows."""
     notebook = read(path)
     start = time.perf_counter()
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_SECONDS, record_timing=False)
+    # How a cell's text arrives in pieces depends on the machine's speed: one stream, one output.
+    settings = {"record_timing": False, "coalesce_streams": True}
+    client = NotebookClient(notebook, timeout=CELL_TIMEOUT_SECONDS, **settings)
     client.extra_arguments = ["--log-level=ERROR"]
     await client.async_execute()
     run_seconds = math.ceil(time.perf_counter() - start)

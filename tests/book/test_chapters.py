@@ -158,6 +158,7 @@ def copied_book(tmp_path, monkeypatch):
         "dlcourse/rooms/__init__.py": "",
         "dlcourse/rooms/below.py": "x = 1\n",
         "dlcourse/rooms/page.js": "1;\n",
+        "dlcourse/rooms/data/table.csv": "1\n",
         "dlcourse/unused.py": "y = 1\n",
         "requirements.lock": "numpy==1\n",
         "requirements-torch.lock": "torch==1\n",
@@ -174,7 +175,8 @@ def copied_book(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["dlcourse/used.py", "dlcourse/rooms/below.py", "dlcourse/rooms/page.js", "requirements.lock"],
+    ["dlcourse/used.py", "dlcourse/rooms/below.py", "dlcourse/rooms/page.js", "requirements.lock"]
+    + ["dlcourse/rooms/data/table.csv"],
 )
 def test_a_change_in_what_a_chapter_uses_makes_it_stale(copied_book, name):
     root, notebook = copied_book
@@ -207,6 +209,20 @@ def test_a_chapter_that_fails_is_left_as_it_was(tmp_path):
     assert "broken.ipynb was left as it was" in message
     assert "ZeroDivisionError" in message
     assert path.read_bytes() == before
+
+
+def test_text_that_arrives_in_pieces_is_stored_as_one_output(tmp_path):
+    path = tmp_path / "slow.ipynb"
+    notebook = chapters.nbformat.v4.new_notebook()
+    source = "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.3)"
+    notebook.cells = [
+        chapters.nbformat.v4.new_markdown_cell("# Slow"),
+        chapters.nbformat.v4.new_code_cell(source),
+    ]
+    chapters.nbformat.write(notebook, path)
+    assert asyncio.run(chapters.refresh([path])) == []
+    (output,) = chapters.read(path).cells[1].outputs
+    assert output.text == "0\n1\n2\n"
 
 
 def test_a_new_chapter_runs_first():
