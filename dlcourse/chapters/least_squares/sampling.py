@@ -40,6 +40,17 @@ class Repeated(PrintsTable):
         error = np.abs(self.estimates - self.beta)
         return (error <= _z(0.975) * self.formula_sd).mean(0)
 
+    def prose(self) -> dict[str, str]:
+        """How far the samples are from the formulas, and how much harder a slope is to learn than
+        the intercept, the first coefficient.
+        """
+        return {
+            "ls_n_draws": f"{len(self.estimates):,}",
+            "ls_worst_bias": f"{np.abs(self.bias).max():.3f}",
+            "ls_worst_sd": f"{np.abs(self.sd / self.formula_sd - 1).max():.1%}",
+            "ls_inflation": f"{self.formula_sd[1:].max() / self.formula_sd[0]:.1f}",
+        }
+
     def table(self):
         columns = {
             "truth": self.beta,
@@ -126,6 +137,16 @@ class Campaign(NamedTuple):
         """
         n = ((_z(1 - size / 2) + _z(power)) * self.roi_sd(1) / roi_gap) ** 2
         return int(np.ceil(n))
+
+    def prose(self, roi: float) -> dict[str, str]:
+        """The effect in cents, what it explains in millionths, and people in millions."""
+        explained = self.effect(roi) ** 2 / 4  # variance of the effect times a dummy of mean 1/2
+        share = explained / (explained + self.sales_sd_usd**2)
+        return {
+            "ls_ad_effect": f"{100 * self.effect(roi):.0f}",
+            "ls_ad_explained": f"{1e6 * share:.0f}",
+            "ls_ad_needed": f"{self.n_to_tell_apart(roi_gap=roi) / 1e6:.0f}",
+        }
 
 
 def _z(probability):

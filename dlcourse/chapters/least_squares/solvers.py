@@ -33,6 +33,22 @@ class Comparison(PrintsTable):
         size = np.linalg.norm(ours)
         return {name: float(np.linalg.norm(b - ours) / size) for name, b in found.items()}
 
+    @property
+    def unfinished(self) -> Float[Array, " steps"]:
+        """How far gradient descent's slopes are from those of QR after each step, in shares of
+        their size. The first coefficient is the intercept, no slope.
+        """
+        slopes = self.solutions["QR"].beta[1:]
+        return np.linalg.norm(self.descent.points[:, 1:] - slopes, axis=1) / np.linalg.norm(slopes)
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of gradient descent, rounded as it is read."""
+        return {
+            "ls_gd_steps": f"{int(self.descent.n_steps):,}",
+            "ls_off_100": f"{self.unfinished[100]:.0%}",
+            "ls_off_1000": f"{self.unfinished[1_000]:.0%}",
+        }
+
     def table(self):
         ranks = [str(solution.rank) for solution in self.solutions.values()]
         steps = [f"{int(self.descent.n_steps):,}"]

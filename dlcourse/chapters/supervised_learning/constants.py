@@ -92,6 +92,16 @@ class Targets(PrintsTable):
     found: list[float]
     truths: dict[str, float]  # property of the outcome's distribution -> its value
 
+    def prose(self) -> dict[str, str]:
+        """The four true values, rounded as the chapter's text reads them."""
+        mean, median, quantile, share = self.truths.values()
+        return {
+            "sl_mean": f"{mean:.0f}",
+            "sl_median": f"{median:.0f}",
+            "sl_quantile": f"{quantile:.0f}",
+            "sl_share": f"{share:.0%}",
+        }
+
     def table(self):
         return Table(
             {

@@ -19,6 +19,7 @@ from dlcourse.linear.three_errors import distance, legendre, nodes
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+NETWORK = "network, 32 + 32 units"
 
 
 def polynomial(degree: int) -> Callable:
@@ -55,7 +56,7 @@ def families(n_steps: int) -> dict[str, Callable]:
         "constant": polynomial(0),
         "line": polynomial(1),
         "polynomial, degree 9": polynomial(9),
-        "network, 32 + 32 units": network(32, n_steps),
+        NETWORK: network(32, n_steps),
     }
 
 
@@ -78,6 +79,20 @@ class Fits(PrintsTable):
     def best(self, size: int) -> str:
         """The family with the smallest risk at that sample size."""
         return min(self.risk, key=lambda name: self.risk[name][self.sizes.index(size)])
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of line and network, at the first size and the last."""
+        line, net = self.risk["line"], self.risk[NETWORK]
+        return {
+            "sl_n_small": f"{self.sizes[0]}",
+            "sl_n_large": f"{self.sizes[-1]:,}",
+            "sl_noise": f"{self.noise_sd**2:.2f}",
+            "sl_net_training": f"{self.training[NETWORK][0]:.3f}",
+            "sl_net_risk": f"{net[0]:.2f}",
+            "sl_line_risk": f"{line[0]:.2f}",
+            "sl_net_many": f"{net[-1]:.3f}",
+            "sl_line_many": f"{line[-1]:.3f}",
+        }
 
     def table(self):
         columns = {"family": list(self.risk)}

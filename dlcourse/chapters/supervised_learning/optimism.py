@@ -55,6 +55,15 @@ class NoiseFeatures(PrintsTable):
     corrected: Float[Array, " fits"]  # with the optimism added that the theorem names
     held_out: Float[Array, " fits"]  # by cross-validation
 
+    def prose(self) -> dict[str, str]:
+        """The errors with the fewest and with the most features, as the text reads them."""
+        return {
+            "sl_training_first": f"{self.training[0]:.2f}",
+            "sl_training_last": f"{self.training[-1]:.2f}",
+            "sl_held_first": f"{self.held_out[0]:.2f}",
+            "sl_held_last": f"{self.held_out[-1]:.2f}",
+        }
+
     def table(self):
         shown = np.unique(np.linspace(0, len(self.p) - 1, 5).round().astype(int))
         columns = {
@@ -112,6 +121,10 @@ class Leak(PrintsTable):
     wrong: Float[Array, " repeats"]  # features chosen with all rows, then cross-validated
     right: Float[Array, " repeats"]  # features chosen anew without each part
     fresh: Float[Array, " repeats"]  # of the chosen model on new rows
+
+    def prose(self) -> dict[str, str]:
+        """The mean accuracy with the selection outside and inside, as the text reads it."""
+        return {"sl_leak": f"{self.wrong.mean():.0%}", "sl_honest": f"{self.right.mean():.0%}"}
 
     def table(self):
         rows = {

@@ -126,6 +126,15 @@ def test_repeated_samples_print_a_row_a_coefficient(design, rng):
     assert repeated.table().columns["truth"] == ["1.000", "-2.000", "0.500"]
 
 
+def test_the_prose_tells_the_largest_miss_of_any_coefficient():
+    formula_sd = np.array([0.5, 2.0, 1.0])
+    estimates = np.array([[1.0, 1.0, 1.0], [1.25, -1.0, 1.0]])
+    prose = sampling.Repeated(np.array([1.0, 0.0, 1.0]), estimates, formula_sd).prose()
+    assert (prose["ls_n_draws"], prose["ls_worst_bias"]) == ("2", "0.125")
+    assert prose["ls_worst_sd"] == "100.0%"  # the last coefficient does not scatter at all
+    assert prose["ls_inflation"] == "4.0"
+
+
 def test_a_covariance_needs_full_rank():
     with pytest.raises(ValueError, match="rank 1 for 2 columns"):
         covariance(np.ones((5, 2)), 1.0)
@@ -189,6 +198,18 @@ def test_the_planned_power_holds_in_simulated_regressions(rng):
     assert returns.std() == pytest.approx(campaign.roi_sd(n), rel=0.07)
     rejected = (np.abs(returns) > 1.959964 * campaign.roi_sd(n)).mean()
     assert rejected == pytest.approx(0.8, abs=0.04)
+
+
+def test_the_prose_tells_the_r_squared_of_a_regression_on_the_ad(rng):
+    campaign = sampling.Campaign(sales_sd_usd=2.0, cost_usd=1.0, margin=0.5)
+    prose = campaign.prose(roi=0.25)
+    shown = np.arange(200_000) % 2
+    sales = float(prose["ls_ad_effect"]) / 100 * shown + 2.0 * rng.normal(size=shown.size)
+    r_squared = np.corrcoef(shown, sales)[0, 1] ** 2
+    assert float(prose["ls_ad_explained"]) / 1e6 == pytest.approx(r_squared, rel=0.05)
+    many = campaign._replace(sales_sd_usd=2_000.0)
+    needed = 1e6 * float(many.prose(roi=0.25)["ls_ad_needed"])
+    assert needed == pytest.approx(many.n_to_tell_apart(roi_gap=0.25), rel=0.01)
 
 
 def test_intervals_are_as_wide_as_two_standard_errors_say():
