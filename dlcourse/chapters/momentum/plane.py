@@ -84,6 +84,14 @@ class RatePlane:
         stable = heavy_ball.is_stable(self.run_steps, self.run_betas)
         return int(((self.measured < 1) == stable).sum())
 
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the runs, rounded as it is read."""
+        return {
+            "momentum_as_predicted": f"{self.n_as_predicted}",
+            "momentum_n_runs": f"{len(self.measured)}",
+            "momentum_plane_error": f"{self.largest_error:.3f}",
+        }
+
     def __repr__(self):
         n = len(self.measured)
         return (

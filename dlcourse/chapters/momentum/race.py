@@ -85,6 +85,14 @@ class Savings(PrintsTable):
         """Of log steps over log kappa."""
         return float(np.polyfit(np.log(self.kappas), np.log(self.steps[method]), 1)[0])
 
+    def prose(self) -> dict[str, str]:
+        """Steps at κ = 100 and slopes, rounded as the chapter's text reads them."""
+        at, numbers = self.kappas.index(100.0), {}
+        for short, name in (("gd", "gradient descent"), ("hb", "heavy ball")):
+            numbers[f"momentum_{short}_100"] = f"{self.steps[name][at]:,}"
+            numbers[f"momentum_{short}_slope"] = f"{self.slope(name):.2f}"
+        return numbers
+
     def table(self):
         logs = np.log(1 / self.target)
         return Table(
@@ -125,6 +133,18 @@ class Race(PrintsTable):
         return {
             name: [steps_to(gaps[name], self.target) for gaps in self.gaps.values()]
             for name in METHODS
+        }
+
+    def prose(self) -> dict[str, str]:
+        """Steps on the two data sets, as the chapter's text reads them."""
+        diabetes, cancer = zip(*self.steps.values(), strict=True)
+        return {
+            "momentum_diabetes_gd": f"{diabetes[0]:,}",
+            "momentum_diabetes_hb": f"{diabetes[1]}",
+            "momentum_cancer_gd": f"{cancer[0]:,}",
+            "momentum_cancer_hb": f"{cancer[1]}",
+            "momentum_cancer_nesterov": f"{cancer[2]}",
+            "momentum_cancer_growing": f"{cancer[3]}",
         }
 
     def table(self):

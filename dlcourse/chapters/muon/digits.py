@@ -3,14 +3,14 @@ r"""One trial of a contest of optimizers: train a network on some images, measur
 X  inputs, one observation a row (n, n_in)      y  classes, integers (n,)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.autograd import softmax_cross_entropy
-from dlcourse.contest import Entrant
+from dlcourse.contest import Contest, Entrant
 from dlcourse.nn.layers import MLP
 from dlcourse.nn.training import Recipe, evaluate, fit
 from dlcourse.optim import (
@@ -106,6 +106,32 @@ def entrants(trial: Classification) -> dict[str, Entrant]:
         )
         for name, maker in makers.items()
     }
+
+
+def prose(contests: Mapping[str, Contest]) -> dict[str, str]:
+    """What the chapter's text says of the contests on images "as recorded" and "centered"."""
+    training = {
+        how: {name: losses.mean() for name, losses in held.best("training loss").items()}
+        for how, held in contests.items()
+    }
+    recorded = training["as recorded"]
+    first = min(recorded, key=recorded.get)
+    wins = contests["as recorded"].winners("training loss")
+    *others, last = sorted(set(contests["centered"].winners("test error")))
+    numbers = {
+        "muon_recorded_first": first,
+        "muon_recorded_wins": f"{wins.count(first)}",
+        "muon_n_seeds": f"{len(wins)}",
+        "muon_sgd_recorded": f"{recorded['SGD']:.2f}",
+        "muon_sgd_centered": f"{training['centered']['SGD']:.3f}",
+        "muon_muon_recorded": f"{recorded['Muon']:.3f}",
+        "muon_winners": f"{', '.join(others)} or {last}" if others else last,
+    }
+    for how, means in training.items():
+        n_apart = contests[how].pairs("test error").told_apart.sum()
+        numbers[f"muon_lead_{how.split()[-1]}"] = f"{means['Adam'] - means['Muon']:.3f}"
+        numbers[f"muon_apart_{how.split()[-1]}"] = f"{n_apart or 'none'}"
+    return numbers
 
 
 def hidden_gradient(

@@ -123,6 +123,21 @@ class Comparison(PrintsTable):
         """Mean distance at the end of each entrant."""
         return {name: float(path[-1].mean()) for name, path in self.paths[world].items()}
 
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the four worlds, rounded as it is read."""
+        clean, noisy, one, last = (self.ends(world) for world in WORLDS)
+        next_clean, next_noisy = (sorted(ends, key=ends.get)[1] for ends in (clean, noisy))
+        return {
+            "muon_clean": f"{clean['Muon']:.2g}",
+            "muon_clean_next": f"{clean[next_clean]:.2g}",
+            "muon_clean_name": next_clean,
+            "muon_noisy": f"{noisy['Muon']:.2g}",
+            "muon_noisy_next": f"{noisy[next_noisy]:.2g}",
+            "muon_one": f"{one['Muon']:.2g}",
+            "muon_one_momentum": f"{one['momentum']:.2g}",
+            "muon_last_ratio": f"{last['Muon'] / min(last.values()):.1f}",
+        }
+
     def table(self):
         columns = {"optimizer": list(next(iter(self.paths.values())))}
         for title, paths in self.paths.items():

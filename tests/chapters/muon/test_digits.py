@@ -9,8 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from dlcourse.autograd import softmax_cross_entropy
-from dlcourse.chapters.muon.digits import Classification, entrants, hidden_gradient
-from dlcourse.contest import hold
+from dlcourse.chapters.muon.digits import Classification, entrants, hidden_gradient, prose
+from dlcourse.contest import Contest, Entrant, hold
 from dlcourse.nn import MLP, Recipe, fit
 from dlcourse.optim import SGD, Adam
 
@@ -116,3 +116,35 @@ def test_the_four_entrants_have_equal_grids_and_play(trial):
     assert all(np.isfinite(scores).all() for scores in held.best("test error").values())
     moved = {type(piece.optimizer).__name__ for piece in entrants(deeper)["Muon"].make(0.01).pieces}
     assert moved == {"Muon", "AdamW"}
+
+
+def scored(training, errors):
+    """A contest whose entrants had one step size each, with these scores of four seeds."""
+    as_scores = [
+        {name: np.array([values], float) for name, values in part.items()}
+        for part in (training, errors)
+    ]
+    names = ("training loss", "test error")
+    alone = {name: Entrant(SGD, [0.1]) for name in training}
+    return Contest(alone, dict(zip(names, as_scores, strict=True)), by="training loss")
+
+
+def test_the_prose_names_winners_and_counts_the_pairs_that_are_told_apart():
+    training = {"SGD": [0.4] * 4, "momentum": [0.3] * 4, "Adam": [0.2, 0.2, 0.05, 0.2]}
+    training["Muon"] = [0.1] * 4
+    tied = {name: [0.3, 0.1, 0.2, 0.2] for name in training}
+    apart = tied | {"Muon": [0.2, 0.0, 0.1, 0.1]}
+    said = prose({"as recorded": scored(training, apart), "centered": scored(training, tied)})
+    assert (said["muon_recorded_first"], said["muon_recorded_wins"]) == ("Muon", "3")
+    assert said["muon_n_seeds"] == "4"
+    assert said["muon_lead_recorded"] == "0.062"
+    assert (said["muon_apart_recorded"], said["muon_apart_centered"]) == ("3", "none")
+    assert said["muon_winners"] == "SGD"  # the first of those that tie
+
+
+def test_the_prose_lists_all_who_win_in_some_seed():
+    training = {name: [0.5] * 4 for name in ("SGD", "momentum", "Adam", "Muon")}
+    errors = {"SGD": [1, 2, 2, 2], "momentum": [2, 2, 2, 1], "Adam": [2, 1, 2, 2]}
+    errors["Muon"] = [2, 2, 1, 2]
+    contests = dict.fromkeys(("as recorded", "centered"), scored(training, errors))
+    assert prose(contests)["muon_winners"] == "Adam, Muon, SGD or momentum"

@@ -123,3 +123,19 @@ def test_all_entrants_have_grids_of_one_length():
     assert {len(entrant.rates) for entrant in entrants(10).values()} == {12}
     for entrant in entrants(10).values():
         np.testing.assert_allclose(np.diff(np.log2(entrant.rates)), 1.0)
+
+
+def test_the_prose_names_the_next_best_and_how_far_muon_is_behind():
+    comparison = Comparison({}, 1, [0, 1])
+    ends = {"SGD": 0.5, "momentum": 0.25, "Adam": 0.3, "Muon": 0.125}
+    comparison.paths = {
+        world: {name: np.array([[1.0, 1.0], [end, end]]) for name, end in ends.items()}
+        for world in WORLDS
+    }
+    last = comparison.paths["κ = 1"]
+    last["SGD"], last["Muon"] = last["Muon"], last["SGD"]
+    prose = comparison.prose()
+    assert (prose["muon_clean"], prose["muon_clean_next"]) == ("0.12", "0.25")
+    assert prose["muon_clean_name"] == "momentum"
+    assert (prose["muon_noisy_next"], prose["muon_one_momentum"]) == ("0.25", "0.25")
+    assert prose["muon_last_ratio"] == "4.0"
