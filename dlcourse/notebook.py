@@ -13,8 +13,7 @@ from IPython.display import display
 class Quote:
     """Source of a function or class as it stands in the package, without its docstring.
 
-    A chapter never retypes an equation's code: it quotes it, and the stored output is compared
-    with the source at every test run.
+    The stored output is compared with the source at every test run, so a quote is never stale.
 
     >>> from dlcourse import _checks
     >>> Quote(_checks.positive)
