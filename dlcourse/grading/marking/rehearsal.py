@@ -36,10 +36,6 @@ class Rehearsal:
     feedback: list[str] = field(default_factory=list)  # of the visible tests, by question
     n_passed: int = 0  # questions that pass all of them
 
-    @property
-    def is_ready(self) -> bool:
-        return not self.problems
-
 
 def rehearse(path) -> Rehearsal:
     """Check the notebook at `path` as `dlcourse homework submit-check` does."""
