@@ -37,6 +37,21 @@ class Race(PrintsTable):
         """Correct decimal digits, relative to the length of the estimate."""
         return -np.log10(np.maximum(errors / self.size, ROUNDING)) + 0.0  # no -0
 
+    @property
+    def factor_seen(self) -> float:
+        """Per step of gradient descent, over 50 steps from where it is fairly near the estimate."""
+        late = int(np.argmax(self.descent < 1e-4 * self.size))
+        return float((self.descent[late + 50] / self.descent[late]) ** (1 / 50))
+
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of both methods, rounded as it is read."""
+        digits = self.digits(self.newton)
+        return {f"lr_digits_{k}": f"{digits[k]:.0f}" for k in (3, 4, 5)} | {
+            "lr_descent_steps": f"{int(np.argmax(self.digits(self.descent) > 10))}",
+            "lr_factor": f"{self.descent_factor:.3f}",
+            "lr_factor_seen": f"{self.factor_seen:.3f}",
+        }
+
     def table(self):
         n_steps = len(self.descent) - 1
         shown = [*range(1, 7), *(k for k in (10, 100, 1_000) if k <= n_steps)]

@@ -121,6 +121,15 @@ class BatchSizes(PrintsTable):
     n_steps: list[int]
     losses: list[Float[Array, "seeds epochs"]]  # on all rows, after 0, 1, ... epochs
 
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the smallest batch and of all rows, as it is read."""
+        return {
+            "sgd_tiny": f"{self.losses[0][:, -1].mean():.2f}",
+            "sgd_full": f"{self.losses[-1][:, -1].mean():.2f}",
+            "sgd_tiny_steps": f"{self.n_steps[0]:,}",
+            "sgd_full_steps": f"{self.n_steps[-1]}",
+        }
+
     def table(self):
         last = [losses[:, -1] for losses in self.losses]
         return Table(

@@ -38,6 +38,14 @@ class Streams(PrintsTable):
     average: Float[Array, " seen"]
     floor: Float[Array, " seen"]  # of the estimator that sees all rows at once, asymptotically
 
+    def prose(self) -> dict[str, str]:
+        """What the chapter's text says of the whole streams, rounded as it is read."""
+        return {
+            "sgd_shortfall": f"{self.average[-1] / self.floor[-1] - 1:.0%}",
+            "sgd_stream": f"{self.seen[-1]:,}",
+            "sgd_last": f"{self.last[-1] / self.floor[-1]:.1f}",
+        }
+
     def table(self):
         return Table(
             {

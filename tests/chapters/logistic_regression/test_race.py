@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcourse.chapters.logistic_regression.race import descent_against_newton, newton_path
+from dlcourse.chapters.logistic_regression.race import Race, descent_against_newton, newton_path
 from dlcourse.linear import logistic
 from dlcourse.linear.logit_inference import logit_data
 from dlcourse.losses import LogisticLoss
@@ -51,3 +51,16 @@ def test_full_newton_steps_run_away_from_the_wrong_side(data):
     path = newton_path(loss, lambda b: logistic.hessian(data.X, b), -3 * data.beta, n_steps=2)
     assert loss(path)[0][-1] > 10 * loss(path)[0][0]
     assert logistic.by_newton(data.X, data.y).is_converged  # which shortens its steps
+
+
+def test_the_prose_counts_digits_and_steps_of_made_up_errors():
+    descent = 2.0 * 0.5 ** np.arange(80)
+    newton = 2.0 * 10.0 ** -np.array([0, 1, 2, 3, 6, 12])
+    assert Race(newton, descent, descent_factor=0.25, size=2.0).prose() == {
+        "lr_digits_3": "3",
+        "lr_digits_4": "6",
+        "lr_digits_5": "12",
+        "lr_descent_steps": "34",  # 0.5 ** 34 is the first power below 1e-10
+        "lr_factor": "0.250",
+        "lr_factor_seen": "0.500",
+    }

@@ -146,3 +146,22 @@ def test_the_floor_of_the_streams_is_the_precision_of_quantile_regression(rng):
         errors.append(((np.array([fit.intercept_, fit.coef_[0]]) - truth) ** 2).sum())
     streams = streaming.quantile_streams(n, level, PolynomialDecay(1.0, 0.6), rng, 2)
     assert np.isclose(np.sqrt(np.mean(errors)), streams.floor[-1], rtol=0.2)
+
+
+def test_the_prose_compares_the_smallest_batch_with_all_rows():
+    losses = [np.array([[9.0, 0.25], [9.0, 0.75]]), np.array([[9.0, 2.0], [9.0, 3.0]])]
+    assert descent.BatchSizes([8, 640], [0.1, 1.0], [2_400, 30], losses).prose() == {
+        "sgd_tiny": "0.50",
+        "sgd_full": "2.50",
+        "sgd_tiny_steps": "2,400",
+        "sgd_full_steps": "30",
+    }
+
+
+def test_the_prose_of_the_streams_is_about_their_ends():
+    ends = (np.array(errors) for errors in ([9.0, 5.0], [9.0, 2.5], [1.0, 2.0]))
+    assert streaming.Streams([100, 20_000], *ends).prose() == {
+        "sgd_shortfall": "25%",
+        "sgd_stream": "20,000",
+        "sgd_last": "2.5",
+    }
