@@ -103,7 +103,7 @@ def minimize(
 def walk(
     optimizer, start: Float[Array, "*shape"], gradient: Callable, n_steps: int
 ) -> Float[Array, " points *shape"]:
-    """The points (n_steps + 1, *shape) that `optimizer` visits from `start`.
+    """The points `(n_steps + 1, *shape)` that `optimizer` visits from `start`.
 
     `gradient(k, x)` is the gradient to step along at x after k steps: what a mini-batch, a noise or
     an adversary hands out, where no function f is there to be minimized. Overflow runs its course.
