@@ -103,12 +103,13 @@ class Targets(PrintsTable):
         }
 
     def table(self):
+        # Three digits: near a quantile the loss is flat, and its minimizer shaky beyond them.
         return Table(
             {
                 "loss": self.names,
-                "best constant": [f"{value:.3f}" for value in self.found],
+                "best constant": [f"{value:.3g}" for value in self.found],
                 "true": list(self.truths),
-                "value": [f"{value:.3f}" for value in self.truths.values()],
+                "value": [f"{value:.3g}" for value in self.truths.values()],
             }
         )
 
