@@ -32,8 +32,8 @@ environment:
 
 book: environment
 	@"$(BIN)"/python tools/chapters.py
-	@# The extensions import tools/. Sphinx forgets a page's warnings once it has read
-	@# the page, and does not see a change in the book's own extensions. After a failure or such a change every page is read anew.
+	@# The extensions import tools/. Sphinx forgets a page's warnings once it has read the page, and
+	@# does not see a change in the extensions: after a failure or such a change it reads all anew.
 	@test -z "$$(find book/_ext book/_templates tools -newer "$(READ)"/environment.pickle 2>&1)" || rm -rf "$(READ)"
 	@PYTHONPATH=. "$(BIN)"/$(BUILD) || { rm -rf "$(READ)"; exit 1; }
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
