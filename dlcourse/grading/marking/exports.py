@@ -46,7 +46,7 @@ def grades_csv(homework: Homework, rows: list[Row]) -> str:
     for row in rows:
         hand_in, result = row.hand_in, row.result
         marks = ["", *[""] * len(ids)]
-        if result and result.status != "not graded":
+        if result and result.earned is not None:
             marks = [_number(q.earned) for q in (result, *result.questions)]
         cells = [hand_in.student, hand_in.file, "yes" if result else "no", row.status, marks[0]]
         cells += [_number(homework.points), *marks[1:]]
@@ -84,7 +84,7 @@ def gradescope(row: Row) -> dict:
         for number, test in enumerate(question.tests, start=1)
     ]
     return {
-        "score": result.earned if result else 0,
+        "score": result.earned if result else None,
         "output": row.message,
         "output_format": "text",
         "visibility": "visible",

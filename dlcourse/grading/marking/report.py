@@ -17,34 +17,48 @@ from pathlib import Path
 import jinja2
 
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import exports, similarity
+from dlcourse.grading.marking import exports, similarity, summary
 from dlcourse.grading.marking.exports import Row
 from dlcourse.grading.marking.store import Store
-from dlcourse.grading.marking.submission import OK
 
 N_BARS = 10
 SHOWN_CHARACTERS = 20_000  # of one cell's code or output
 COMPARED = 100_000  # characters of a submission's code that are compared with others
 
 
-def write(homework: Homework, rows: list[Row], folder, store: Store | None = None) -> Path:
+def write(
+    homework: Homework,
+    rows: list[Row],
+    folder,
+    store: Store | None = None,
+    unwritten: list[str] | None = None,
+) -> Path:
     """Write everything below `folder`; returns the class report.
 
-    What a student's cells showed is taken from `store`, one student at a time.
+    What a student's cells showed is taken from `store`, one student at a time. A file that cannot
+    be written gets a line in `unwritten`, and the others are written; without it, `OSError`.
     """
+
+    def put(path, text):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _put(path, text)
+        except OSError as error:
+            if unwritten is None:
+                raise
+            unwritten.append(f"{path} cannot be written ({error.strerror}).")
+
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / "grades.csv", exports.grades_csv(homework, rows))
-    _put(folder / "results.json", exports.results_json(homework, rows))
+    put(folder / "grades.csv", exports.grades_csv(homework, rows))
+    put(folder / "results.json", exports.results_json(homework, rows))
     for row in rows:
         if row.result:
             home = folder / "students" / page_name(row.hand_in.student)
-            home.mkdir(parents=True, exist_ok=True)
-            _put(home / "results.json", json.dumps(exports.gradescope(row)))
-            full = store and store.find(homework, row.result.submission)
+            put(home / "results.json", json.dumps(exports.gradescope(row)))
+            full = store and store.full(row.result)
             page = student_page(homework, replace(row, result=full) if full else row)
-            _put(home / "report.html", page)
-    _put(folder / "class.html", class_page(homework, rows))
+            put(home / "report.html", page)
+    put(folder / "class.html", class_page(homework, rows))
     return folder / "class.html"
 
 
@@ -55,7 +69,7 @@ def student_page(homework: Homework, row: Row) -> str:
 
 def class_page(homework: Homework, rows: list[Row]) -> str:
     """The report on the class: distribution, questions, mistakes, look-alikes, odd hand-ins."""
-    graded = [row for row in rows if row.result and row.result.status == OK]
+    graded = [row for row in rows if row.result and row.result.is_graded]
     return _template("class.html").render(
         homework=homework,
         rows=rows,
@@ -65,6 +79,7 @@ def class_page(homework: Homework, rows: list[Row]) -> str:
         mistakes=common_mistakes(graded),
         pairs=look_alikes(homework, graded),
         caveat=similarity.CAVEAT,
+        sandboxes=summary.sandboxes(rows),
         pages={row.hand_in.student: page_name(row.hand_in.student) for row in rows},
     )
 

@@ -18,8 +18,10 @@ from dlcourse.grading.sandbox import files, host, self_test
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
+    KilledFromOutside,
     MissingFunction,
     ProtocolError,
+    SandboxEnded,
     SandboxUnavailable,
     StudentError,
     StudentFailure,
@@ -110,6 +112,20 @@ class Executor:
         return host.Zygote(kind, self.limits, self.with_torch, self.hidden_modules)
 
     def _proven(self, kind):
+        """A proven zygote. One that ended meanwhile says nothing of its kind, so it is tried again.
+
+        A proof that came to its end and failed is not.
+        """
+        try:
+            return self._proven_once(kind)
+        except (SandboxEnded, KilledFromOutside):
+            pass
+        try:
+            return self._proven_once(kind)
+        except KilledFromOutside as error:
+            raise SandboxUnavailable(f"{kind}: {error}, twice") from None
+
+    def _proven_once(self, kind):
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
