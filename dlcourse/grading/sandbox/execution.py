@@ -68,6 +68,8 @@ class Executor:
     started it.
     """
 
+    run_kind = SubmissionRun
+
     def __init__(
         self,
         limits: Limits | None = None,
@@ -153,7 +155,7 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
-        submission = SubmissionRun(self.zygote, cells, seed_material, self.limits)
+        submission = self.run_kind(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
             yield Student(submission.outcomes, submission.names, submission.call)

@@ -21,7 +21,8 @@ NEEDED = ("numpy", "matplotlib")  # what the warm process imports
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache")
 _DATA = ("/usr/share/matplotlib", "/etc/matplotlibrc")  # where Debian keeps what pip puts beside
 _INSTALLED = ("site-packages", "dist-packages")
-_GRADING_SHOWN = ("__init__.py", "check.py", "expectations.py", "recording.py", "sandbox")
+_CHECKS = ("check.py", "expectations.py", "explaining.py", "feedback.py", "recording.py")
+_GRADING_SHOWN = ("__init__.py", *_CHECKS, "stopping.py", "sandbox")
 
 
 def visible() -> list[Path]:

@@ -68,7 +68,7 @@ class SubmissionRun:
             allowance = self._open()
             self._send_notebook(allowance)
             while True:
-                message = self.channel.receive(allowance)
+                message = self._receive(allowance)
                 if "names" in message:
                     self.names = frozenset(reported.names(message["names"]))
                     return
@@ -175,10 +175,13 @@ class SubmissionRun:
             raise self._unasked()
         allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
         self.channel.send(order, allowance)
-        reply = self.channel.receive(allowance)
+        reply = self._receive(allowance)
         if reply.get("id") != order["id"]:
             raise ProtocolError("It answered another call.")
         return reply
+
+    def _receive(self, allowance):
+        return self.channel.receive(allowance)
 
     def _unasked(self):
         """EOFError if the process has ended between calls, else ProtocolError."""
