@@ -88,7 +88,7 @@ class SubmissionRun:
     def _open(self):
         self.fork = self.zygote.spawn()
         self.last_host_pid = self.fork.host_pid
-        self.channel = Channel(self.fork.channel)
+        self.channel = self._connected()
         self._greet()
         limits = self.limits
         return self._allowance(limits.notebook_cpu_seconds, limits.notebook_wall_seconds)
@@ -179,6 +179,9 @@ class SubmissionRun:
         if reply.get("id") != order["id"]:
             raise ProtocolError("It answered another call.")
         return reply
+
+    def _connected(self):
+        return Channel(self.fork.channel)
 
     def _receive(self, allowance):
         return self.channel.receive(allowance)

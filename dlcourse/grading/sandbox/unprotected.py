@@ -32,6 +32,9 @@ class UnprotectedRun(WatchedRun):
     def _ask(self):
         pass
 
+    def _connected(self):
+        return self.fork
+
 
 class Unprotected(Executor):
     """An executor whose notebooks run in ordinary processes; `own` folders are out of reach."""
@@ -84,7 +87,7 @@ class Processes:
 
 
 class Process:
-    """One process with the notebook, in the place of a fork."""
+    """One process with the notebook, in the place of a fork and of the channel to it."""
 
     def __init__(self, settings):
         self.folder = Path(tempfile.mkdtemp(prefix="dlcourse-"))
@@ -101,10 +104,6 @@ class Process:
         self.host_pid, self.cpu = self.popen.pid, 0.0
         self.messages = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
-
-    @property
-    def channel(self):
-        return self
 
     def cpu_seconds(self) -> float:
         """As the process last said."""
