@@ -11,7 +11,6 @@ import secrets
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlcourse.grading.sandbox import reported, values
 from dlcourse.grading.sandbox.allowance import Allowance, TimeUp
@@ -34,7 +33,7 @@ class SubmissionRun:
 
     def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
-        self.room = limits  # for output, with what the cells so far have taken off
+        self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
         self.deadline = time.monotonic() + self.limits.submission_wall_seconds
         self.n_starts, self.verdict = 0, None
@@ -128,12 +127,7 @@ class SubmissionRun:
 
     def _kept(self, outcome):
         """The outcome of a cell; what it holds is no longer free for the cells to come."""
-        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
-        self.room = replace(
-            self.room,
-            output_bytes=max(1, self.room.output_bytes - text),
-            plot_bytes=max(1, self.room.plot_bytes - plots),
-        )
+        self.room = self.room.after(outcome)
         return outcome
 
     def _condemn(self, error):
