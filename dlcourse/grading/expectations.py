@@ -1,7 +1,7 @@
 """The one comparison that tests of homework make, for students and for the grader alike.
 
-got       what the student's function returned: a number, a truth value, a text, an array, or a list,
-          tuple or dict of these
+got       what the student's function returned: a number, a truth value, a text, an array, or a
+          list, tuple or dict of these
 expected  what it should have returned
 about     what the two are, in words that a student understands
 
@@ -96,7 +96,7 @@ def _are_close_in_turn(got, expected, rtol, atol):
 
 
 def _is_of_kind(got, expected):
-    """Whether numbers of the dtype kind `got` may answer where those of `expected` are asked for."""
+    """Whether numbers of the dtype kind `got` may answer where `expected` is asked for."""
     return got in {"b": "b", "c": "iufc"}.get(expected, "iuf" * (expected in "iuf"))
 
 

@@ -77,13 +77,11 @@ def imports(cells) -> set[str]:
         code, texts = _without_texts(plain_python(source))
         names |= {text for text in texts if re.fullmatch(r"[\w.]{3,80}", text)}
         for module, parts, plain in IMPORT.findall(code):
-            found = [IMPORTED.fullmatch(part.strip()) for part in (plain or parts.strip("()")).split(",")]
-            found = [name[1][:LONGEST_NAME] for name in found if name]
-            prefix = module[:LONGEST_NAME]
-            if not module:
-                names |= {*found}
-            elif not prefix.startswith("."):
-                names |= {prefix, *(f"{prefix}.{name}" for name in found)}
+            items = (plain or parts.strip("()")).split(",")
+            found = [name for item in items if (name := IMPORTED.fullmatch(item.strip()))]
+            prefix = f"{module[:LONGEST_NAME]}." if module else ""
+            names |= {f"{prefix}{name[1][:LONGEST_NAME]}" for name in found}
+            names |= {module[:LONGEST_NAME]} - {""}
     return names
 
 

@@ -86,8 +86,10 @@ class Executor:
         self.hidden_modules = tuple(hidden_modules)
         files.hidden(self.hidden_modules)  # now, lest a wrong name should look like a bad machine
         if with_torch and (torch := [m for m in hidden_modules if m.partition(".")[0] == "torch"]):
-            raise ValueError(f"A homework that needs torch cannot withhold {torch}: torch needs it.")
-        self.private = [Path(path).absolute() for path in private]
+            raise ValueError(
+                f"A homework that needs torch cannot withhold {torch}: torch needs it."
+            )
+        self.private = tuple(Path(path).absolute() for path in private)
         self.zygote, self.refusals = None, []  # why the kinds of sandbox before this one failed
 
     def __enter__(self) -> "Executor":
@@ -111,7 +113,8 @@ class Executor:
 
     def start(self, kind: str) -> host.Zygote:
         """A zygote in a sandbox of this kind."""
-        return host.Zygote(kind, self.limits, self.with_torch, self.hidden_modules)
+        withheld, private = self.hidden_modules, self.private
+        return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
     def _proven(self, kind):
         """A proven zygote. One that ended meanwhile says nothing of its kind, so it is tried again.
@@ -131,7 +134,7 @@ class Executor:
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
-                self_test.prove(zygote, self.private)
+                self_test.prove(zygote)
         except BaseException:
             zygote.close()
             raise

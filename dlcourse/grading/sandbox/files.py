@@ -7,6 +7,7 @@ import: no test, no answer and nothing that reads them. What is shown is a list 
 all below it, and a second list is taken out of it again.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable
@@ -78,11 +79,12 @@ def _files_of(module):
             f"`hidden_modules` must name modules that a sandbox can do without, such as "
             f"'dlcourse.optim', got {module!r}."
         )
-    folders = dict.fromkeys([PACKAGE.parent, *packages(), Path(os.__file__).parent])
+    standard = Path(os.__file__).parent
+    folders = dict.fromkeys([PACKAGE.parent, *packages(), standard, standard / "lib-dynload"])
     found = [path for folder in folders for path in _in(folder.joinpath(room, *rest))]
-    if room == PACKAGE.name and not found:
+    if not found and importlib.util.find_spec(room):  # what is not installed need not be hidden
         raise ValueError(
-            f"`hidden_modules` must name modules that are there, such as 'dlcourse.optim', "
+            f"`hidden_modules` must name modules that have a file, such as 'dlcourse.optim', "
             f"got {module!r}."
         )
     return found

@@ -97,14 +97,22 @@ def user_of_forks(isolation: str) -> int:
 
 
 class Zygote:
-    """A warm process in its sandbox. `isolation` as in `confine.Confinement`."""
+    """A warm process in its sandbox. `isolation` as in `confine.Confinement`.
+
+    It cannot import the modules `withheld`, and must not reach the absolute paths `private`.
+    """
 
     program = ("dlcourse.grading.sandbox.inside.zygote",)  # a module, and its arguments
 
     def __init__(
-        self, isolation: str, limits: Limits, with_torch: bool, withheld: Sequence[str] = ()
+        self,
+        isolation: str,
+        limits: Limits,
+        with_torch: bool,
+        withheld: Sequence[str] = (),
+        private: Sequence[Path] = (),
     ):
-        self.isolation, self.limits = isolation, limits
+        self.isolation, self.limits, self.private = isolation, limits, private
         self.with_torch, self.withheld = with_torch, tuple(withheld)
         self.hidden_paths = files.hidden(withheld)
         self.user = user_of_forks(isolation)

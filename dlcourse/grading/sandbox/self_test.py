@@ -10,7 +10,7 @@ import collections
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,20 +90,17 @@ def spin():
 """
 
 
-def prove(zygote: Zygote, private: Sequence[Path] = ()):
-    """Raise SandboxUnavailable, naming what is open, unless every probe is held.
-
-    `private` are absolute paths that must be out of reach; those that do not exist are.
-    """
+def prove(zygote: Zygote):
+    """Raise SandboxUnavailable, naming what is open, unless every probe is held."""
     masters = sorted((files.PACKAGE.parent / "homework").glob("*/master.ipynb"))
     with scratch() as directory:
         directory.chmod(0o755)
         planted = directory / "secret"
         planted.write_text(secrets.token_hex(8))
         planted.chmod(0o644)
-        _in_a_fork(zygote, lambda student: _probe(zygote, student))
-        unseen = [planted, *masters, *private]
+        unseen = [planted, *masters, *zygote.private]
         _in_a_fork(zygote, lambda student: _probe_files(zygote, student, unseen))
+    _in_a_fork(zygote, lambda student: _probe(zygote, student))
     _in_a_fork(zygote, lambda student: _probe_what_is_left(zygote, student), SPIN_CPU_SECONDS)
 
 
@@ -120,7 +117,9 @@ def _in_a_fork(zygote, probe: Callable[[Student], None], cpu_seconds=START_SECON
     run = SubmissionRun(zygote, [PROBES], b"self-test", limits)
     try:
         run.start()
-        probe(Student(run.outcomes, run.names, run.call))
+        student = Student(run.outcomes, run.names, run.call)
+        student.read(str(zygote.shown(Path(__file__))))
+        probe(student)
     except StudentFailure as failure:  # of a control
         raise SandboxUnavailable(f"{zygote.isolation}: the probes cannot run: {failure}") from None
     finally:
@@ -134,7 +133,6 @@ def _in_a_fork(zygote, probe: Callable[[Student], None], cpu_seconds=START_SECON
 
 def _probe(zygote, student):
     own = str(zygote.shown(Path(__file__)))
-    student.read(own)
     student.write(os.devnull)
     student.take_memory(1000)
     student.start_threads(1)
