@@ -15,7 +15,6 @@ import tokenize
 from collections import Counter
 from dataclasses import dataclass
 
-from dlcourse.grading.marking.submission import TOWER
 from dlcourse.grading.sandbox.inside.magics import plain_python
 
 K = 6  # tokens a k-gram
@@ -78,8 +77,6 @@ def normalized(source: str) -> list[str]:
     ['name', '=', 'sum', '(', 'name', ')']
     """
     tokens, previous = [], ""
-    if TOWER.search(source):
-        return tokens
     short = "\n".join(line for line in source.split("\n") if len(line) <= LONGEST_LINE)
     try:
         for token in tokenize.generate_tokens(io.StringIO(plain_python(short)).readline):

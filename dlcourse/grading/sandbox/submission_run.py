@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlcourse.grading.sandbox import reported, values
 from dlcourse.grading.sandbox.allowance import Allowance, Budget, TimeUp
@@ -37,7 +36,7 @@ class SubmissionRun:
 
     def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
-        self.room = limits  # for output, with what the cells so far have taken off
+        self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
         self.budget = Budget(limits.submission_wall_seconds)
         self.n_starts, self.verdict = 0, None
@@ -134,12 +133,7 @@ class SubmissionRun:
 
     def _kept(self, outcome):
         """The outcome of a cell; what it holds is no longer free for the cells to come."""
-        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
-        self.room = replace(
-            self.room,
-            output_bytes=max(1, self.room.output_bytes - text),
-            plot_bytes=max(1, self.room.plot_bytes - plots),
-        )
+        self.room = self.room.after(outcome)
         return outcome
 
     def _condemn(self, error):

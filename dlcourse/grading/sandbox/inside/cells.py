@@ -63,7 +63,7 @@ class Notebook:
         """What running one cell printed and drew, and how it failed."""
         stdout, stderr = CappedText(self.output_room), CappedText(self.output_room)
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            error = self._run(f"<cell {index + 1}>", plain_python(source))
+            error = self._run(f"<cell {index + 1}>", _on_its_lines(source))
             plots = self._plots()
         texts = stdout.text(), stderr.text()
         self.output_room = max(0, self.output_room - sum(map(len, texts)))
@@ -117,6 +117,12 @@ class Notebook:
             return {"result": values.encode([result, args] if message["wants_args"] else [result])}
         except BaseException as error:
             return {"unsendable": described(error)}
+
+
+def _on_its_lines(source):
+    """The Python of a cell, each line with the number that it has in the notebook."""
+    python = plain_python(source)
+    return "\n" * (source.count("\n") - python.count("\n")) + python
 
 
 def _seed_everything(seed_material):
