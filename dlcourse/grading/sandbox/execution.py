@@ -13,8 +13,9 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlcourse.grading.sandbox import files, host, self_test
+from dlcourse.grading.sandbox import files
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
@@ -29,7 +30,9 @@ from dlcourse.grading.sandbox.failures import (
 )
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome, Student, StudentFunction
-from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+if TYPE_CHECKING:
+    from dlcourse.grading.sandbox.host import Zygote
 
 __all__ = [
     "BadValue",
@@ -109,8 +112,10 @@ class Executor:
             self.zygote.close()
             self.zygote = None
 
-    def start(self, kind: str) -> host.Zygote:
+    def start(self, kind: str) -> "Zygote":
         """A zygote in a sandbox of this kind."""
+        from dlcourse.grading.sandbox import host  # what only Linux has is asked for there
+
         withheld, private = self.hidden_modules, self.private
         return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
@@ -129,6 +134,8 @@ class Executor:
             raise SandboxUnavailable(f"{kind}: {error}, twice") from None
 
     def _proven_once(self, kind):
+        from dlcourse.grading.sandbox import self_test
+
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
@@ -156,6 +163,8 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
+        from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
         submission = SubmissionRun(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
