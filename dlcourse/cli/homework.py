@@ -69,7 +69,7 @@ def submit_check(
 
 
 @app.command()
-def grade(  # noqa: PLR0913: one argument an option
+def grade(  # noqa: PLR0913  (an argument is an option)
     homework: Name,
     submissions: Annotated[
         Path, typer.Argument(help="Folder with <student>.ipynb, or <student>/anything.ipynb.")

@@ -25,7 +25,7 @@ def summary(rows: list[Row]) -> list[str]:
         "not graded": len(failed),
         "refused": len(refused),
         "late": sum(row.hand_in.is_late and row.result is not None for row in rows),
-        "students with several hand-ins": sum(n > 1 for n in files.values()),
+        "with several hand-ins": sum(n > 1 for n in files.values()),
     }
     lines = [", ".join(f"{number} {name}" for name, number in counts.items()) + "."]
     for title, listed in (("Not graded", failed), ("Refused", refused)):

@@ -13,8 +13,9 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlcourse.grading.sandbox import files, host, self_test
+from dlcourse.grading.sandbox import files
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
@@ -29,7 +30,10 @@ from dlcourse.grading.sandbox.failures import (
 )
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome, Student, StudentFunction
-from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+if TYPE_CHECKING:
+    from dlcourse.grading.sandbox.host import Zygote
+    from dlcourse.grading.sandbox.submission_run import SubmissionRun
 
 __all__ = [
     "BadValue",
@@ -68,8 +72,6 @@ class Executor:
     started it.
     """
 
-    run_kind = SubmissionRun
-
     def __init__(
         self,
         limits: Limits | None = None,
@@ -85,9 +87,9 @@ class Executor:
         self.isolation, self.with_torch = isolation, with_torch
         self.hidden_modules = tuple(hidden_modules)
         files.hidden(self.hidden_modules)  # now, lest a wrong name should look like a bad machine
-        if with_torch and (torch := [m for m in hidden_modules if m.partition(".")[0] == "torch"]):
+        if with_torch and any(module.partition(".")[0] == "torch" for module in hidden_modules):
             raise ValueError(
-                f"A homework that needs torch cannot withhold {torch}: torch needs it."
+                f"Homework that needs torch cannot withhold a part of it, got {[*hidden_modules]}."
             )
         self.private = tuple(Path(path).absolute() for path in private)
         self.zygote, self.refusals = None, []  # why the kinds of sandbox before this one failed
@@ -111,8 +113,10 @@ class Executor:
             self.zygote.close()
             self.zygote = None
 
-    def start(self, kind: str) -> host.Zygote:
+    def start(self, kind: str) -> "Zygote":
         """A zygote in a sandbox of this kind."""
+        from dlcourse.grading.sandbox import host  # what only Linux has is asked for there
+
         withheld, private = self.hidden_modules, self.private
         return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
@@ -131,6 +135,8 @@ class Executor:
             raise SandboxUnavailable(f"{kind}: {error}, twice") from None
 
     def _proven_once(self, kind):
+        from dlcourse.grading.sandbox import self_test
+
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
@@ -139,6 +145,12 @@ class Executor:
             zygote.close()
             raise
         return zygote
+
+    def new_run(self, *about) -> "SubmissionRun":
+        """One submission that has not begun; a rehearsal watches it besides."""
+        from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+        return SubmissionRun(*about)
 
     @property
     def isolation_used(self) -> str:
@@ -158,7 +170,7 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
-        submission = self.run_kind(self.zygote, cells, seed_material, self.limits)
+        submission = self.new_run(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
             yield Student(submission.outcomes, submission.names, submission.call)

@@ -205,17 +205,17 @@ class Zygote:
         if self.group:
             self.group.add(pid)
 
-    @property
-    def counts_own_threads(self) -> bool:
-        """Whether the limit on threads is that of a fork, not one that it shares with the user."""
-        return self.isolation == "bubblewrap" or self.user != os.getuid()
-
     def was_out_of_memory(self) -> bool:
         """Whether the sandbox's own limit of memory has killed a process since the last call."""
         before = self.n_memory_kills
         if self.group:
             self.n_memory_kills = self.group.n_memory_kills()
         return self.n_memory_kills > before
+
+    @property
+    def counts_own_threads(self) -> bool:
+        """Whether the limit on threads is that of a fork, not one that it shares with the user."""
+        return self.isolation == "bubblewrap" or self.user != os.getuid()
 
     def is_alive(self) -> bool:
         return self.control.fileno() != -1 and self.process.poll() is None
@@ -227,12 +227,15 @@ class Zygote:
             "address_space_bytes": self.address_space_bytes,
             "n_other_threads": 0 if self.isolation == "bubblewrap" else n_threads_of(self.user),
         }
-        with theirs:
-            answer, handle = self._ask({"spawn": settings}, [theirs.fileno()])
-        if "pid" not in answer:
+        try:
+            with theirs:
+                answer, handle = self._ask({"spawn": settings}, [theirs.fileno()])
+            if "pid" not in answer:
+                raise self._unavailable("it could not fork")
+            return Fork(answer["pid"], handle, ours)
+        except BaseException:
             ours.close()
-            raise self._unavailable("it could not fork")
-        return Fork(answer["pid"], handle, ours)
+            raise
 
     def end(self, fork: Fork) -> int:
         """Kill the fork and all that it started; its exit status as of waitpid(2).
@@ -240,9 +243,11 @@ class Zygote:
         The first process of a namespace is gone only after every other in it, so when this
         returns nothing of the submission is left.
         """
-        fork.kill()
-        answer, _ = self._ask({"reap": fork.pid}, [])
-        fork.close()
+        try:
+            fork.kill()
+            answer, _ = self._ask({"reap": fork.pid}, [])
+        finally:
+            fork.close()
         return answer["status"]
 
     def _ask(self, order, descriptors):

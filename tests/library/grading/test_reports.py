@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from dlcourse.grading.marking import exports, report
 from dlcourse.grading.marking.collection import HandIn
 from dlcourse.grading.marking.exports import Row
-from dlcourse.grading.marking.results import GradedQuestion, GradedTest, RanCell, Result, ungraded
+from dlcourse.grading.marking.results import (
+    GradedQuestion,
+    GradedTest,
+    RanCell,
+    Result,
+    not_graded,
+    ungraded,
+)
 from tests.library.grading.samples import homework
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -83,7 +90,7 @@ def test_the_table_of_grades_has_a_row_for_everything_handed_in():
 
 
 def test_what_the_machine_did_not_grade_gets_no_zero():
-    (row,) = parsed([Row(hand_in(), ungraded(homework(), "d", "not graded", "no fork"))])
+    (row,) = parsed([Row(hand_in(), not_graded(homework(), "d", "no fork"))])
     assert (row["status"], row["points"], row["q1"]) == ("not graded", "", "")
 
 
