@@ -1,5 +1,6 @@
 """`check("q1")`: what passes, what failed and why, with the right hint and never an answer."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from dlcourse.grading import release
 from dlcourse.grading.check import Feedback
@@ -373,3 +376,53 @@ def test_checks_need_no_more_than_numpy():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+IN_NOTEBOOK = {
+    "exception": (
+        "%matplotlib inline\ndef gradient(X, y, beta):\n    n = len(y)\n    return X @ y / n",
+        "in the cell of `gradient`, line 4:  return X @ y / n",
+    ),
+    "endless loop": (
+        "def gradient(X, y, beta):\n    while True:\n        n = 1",
+        r"stopped after 0\.5 seconds\s+in the cell of `gradient`, line [23]:  (while True:|n = 1)",
+    ),
+    "loop that swallows": (
+        "def gradient(X, y, beta):\n    while True:\n        try:\n            sum(range(99))\n"
+        "        except:\n            pass",
+        r"stopped after 0\.5 seconds\s+in the cell of `gradient`, line [3-6]:  ",
+    ),
+}
+
+
+def cells_for(source):
+    quick = "import dlcourse.grading.check\ndlcourse.grading.check.LIMIT_SECONDS = 0.5"
+    return [release.checks_source(homework()), homework().setup, quick, source]
+
+
+@pytest.mark.parametrize(("source", "words"), IN_NOTEBOOK.values(), ids=IN_NOTEBOOK)
+def test_in_a_kernel_the_line_is_shown_with_its_text_and_loops_end(source, words):
+    cells = [new_code_cell(text) for text in (*cells_for(source), 'check("q2")', "check()")]
+    ran = NotebookClient(new_notebook(cells=cells), timeout=None).execute()
+    about_q2, about_all = (cell.outputs[0]["data"]["text/plain"] for cell in ran.cells[-2:])
+    assert re.search(words, about_q2) or words in about_q2
+    assert "FAIL  q2  0 of 2 points: 0 of 2 visible tests pass." in about_all
+    assert "0 of 5 questions pass" in about_all
+
+
+@pytest.mark.parametrize(("source", "words"), IN_NOTEBOOK.values(), ids=IN_NOTEBOOK)
+def test_no_kernel_is_needed_but_what_ipython_brings(source, words, tmp_path):
+    """As on a hosted service with a kernel of its own."""
+    script = (
+        "import sys; sys.modules['ipykernel'] = None\n"
+        "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
+        f"shell = Shell.instance()\nfor cell in {cells_for(source)!r}:\n"
+        "    assert shell.run_cell(cell, store_history=True).success\n"
+        "shell.run_cell('print(check(\"q2\"))')"
+    )
+    home = {"IPYTHONDIR": str(tmp_path), "MPLBACKEND": "agg"}
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | home
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.search(words, run.stdout) or words in run.stdout
