@@ -380,7 +380,7 @@ def test_checks_need_no_more_than_numpy():
 
 IN_NOTEBOOK = {
     "exception": (
-        "%matplotlib inline\ndef gradient(X, y, beta):\n    n = len(y)\n    return X @ y / n",
+        "%precision 4\ndef gradient(X, y, beta):\n    n = len(y)\n    return X @ y / n",
         "in the cell of `gradient`, line 4:  return X @ y / n",
     ),
     "endless loop": (
