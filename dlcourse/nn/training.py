@@ -16,6 +16,7 @@ from dlcourse import _checks
 from dlcourse.autograd.capture import Captured, launch
 from dlcourse.autograd.regularizers import check_generator
 from dlcourse.autograd.tensor import NotFiniteError
+from dlcourse.batches import Budget, batches
 from dlcourse.nn.layers import Layer
 
 Array = np.ndarray
@@ -150,11 +151,8 @@ def evaluate(network: Layer, loss: Callable, X, y) -> float:
 
 def _epoch(step, n, batch_size, rng):
     """Mean loss over one pass through the data in random order."""
-    order, total = rng.permutation(n), 0.0
-    for start in range(0, n, batch_size):
-        rows = order[start : start + batch_size]
-        total += step(rows) * len(rows)
-    return total / n
+    rows_of_batches = batches(Budget(n_epochs=1, batch_size=batch_size), n, rng)
+    return sum(step(rows) * len(rows) for rows in rows_of_batches) / n
 
 
 def _data(X, y, which):
