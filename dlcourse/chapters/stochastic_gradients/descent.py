@@ -123,11 +123,13 @@ class BatchSizes(PrintsTable):
         return self.contest.scores["losses"]
 
     def prose(self) -> dict[str, str]:
-        """What the chapter's text says of the smallest batch and of all rows, as it is read."""
-        last = [losses[:, -1].mean() for losses in self.losses.values()]
+        """What the chapter's text says of the smallest batch, the next and all rows."""
+        last = [losses[:, -1] for losses in self.losses.values()]
         return {
-            "sgd_tiny": f"{last[0]:.2f}",
-            "sgd_full": f"{last[-1]:.2f}",
+            "sgd_tiny": f"{last[0].mean():.2f}",
+            "sgd_full": f"{last[-1].mean():.2f}",
+            "sgd_worst": f"{last[1].max():.2f}",
+            "sgd_worst_steps": f"{self.n_steps[1]}",
             "sgd_tiny_steps": f"{self.n_steps[0]:,}",
             "sgd_full_steps": f"{self.n_steps[-1]}",
         }

@@ -2,9 +2,6 @@ r"""Which rows make a mini-batch, and how far its gradient is off.
 
 n     number of observations           rows      numbers of the rows of one batch (*runs, B)
 B     batch size                       per_row   gradient of each row's loss at one point (n, p)
-
-An order of drawing is a function `order(rng, n_runs, n)` that gives each run the rows of one epoch
-(n_runs, n); the batches are B columns at a time.
 """
 
 from dataclasses import dataclass
@@ -73,7 +70,7 @@ def measure_noise(X, y, beta, batch_sizes, rng, n_draws=2_000) -> BatchNoise:
     z_scores = []
     for size in batch_sizes:
         for how, order in zip(measured, (replaced, shuffled), strict=True):
-            deviation = per_row[order(rng, n_draws, n)[:, :size]].mean(1) - full  # (n_draws, p)
+            deviation = per_row[order(rng, (n_draws, n))[:, :size]].mean(1) - full  # (n_draws, p)
             measured[how].append((deviation**2).sum(1).mean())
             if size < n:
                 error = deviation.std(0) / np.sqrt(n_draws)
