@@ -67,7 +67,8 @@ class Tuning:
     @property
     def chosen(self) -> int:
         """Place of the step size with the smallest mean: one that diverges is not chosen."""
-        return int(self.scores.mean(axis=1).argmin())
+        means = self.scores.mean(axis=1)
+        return int(np.where(np.isnan(means), np.inf, means).argmin())
 
     @property
     def rate(self) -> float:

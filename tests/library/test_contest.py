@@ -83,10 +83,11 @@ def test_the_order_of_the_entrants_does_not_matter(held):
     np.testing.assert_allclose(turned.pairs("loss").mean, -held.pairs("loss").mean)
 
 
-def test_a_step_size_that_diverges_on_one_seed_is_not_chosen():
+@pytest.mark.parametrize("no_number", [np.inf, np.nan])
+def test_a_step_size_that_diverges_on_one_seed_is_not_chosen(no_number):
     def diverging(make, rates, seeds):
         loss = -np.array(rates)[:, None] * np.ones(len(seeds))
-        loss[np.array(rates) > 0.25, 0] = np.inf
+        loss[np.array(rates) > 0.25, 0] = no_number
         return {"loss": loss}
 
     entrants = {"only": Entrant(float, [0.1, 0.2, 0.3])}

@@ -42,10 +42,7 @@ def mixed_units(n: int, units: Float[Array, " p"], rng) -> LinearData:
 
 @dataclass(frozen=True)
 class Sample:
-    """One data set of 1,000 observations, its loss, and the two errors that no optimizer changes.
-
-    The largest unit is 100 times the smallest.
-    """
+    """One data set, its loss, and the two errors that no optimizer changes."""
 
     data: LinearData
     units: Float[Array, " p"]
@@ -109,7 +106,10 @@ class Ablation(PrintsTable):
 
 
 def draw(seed: int) -> tuple[Sample, np.random.Generator]:
-    """The sample of a seed, and the generator that goes on to draw its mini-batches."""
+    """The sample of a seed, and the generator that goes on to draw its mini-batches.
+
+    It has 1,000 observations; the largest unit is 100 times the smallest.
+    """
     rng, units = np.random.default_rng(seed), 10.0 ** np.linspace(-1, 1, 8)
     return Sample(mixed_units(1_000, units, rng), units), rng
 
