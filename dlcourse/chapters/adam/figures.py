@@ -94,9 +94,9 @@ def units(comparison: Comparison) -> Figure:
             rates, last = tuned.rates[shown], tuned.scores[shown]
             data[f"{unit}, {name}"] = mean = last.mean(axis=1)
             ax.plot(rates, mean, color=color, linestyle=dash, label=name)
-            ax.plot(tuned.rate, mean.min(), "o", color=color, markersize=5)
+            ax.plot(tuned.rate, tuned.scores[tuned.chosen].mean(), "o", color=color, markersize=5)
             ax.fill_between(rates, last.min(1), last.max(1), color=color, alpha=0.12, linewidth=0)
-        ax.set(xscale="log", yscale="log", ylim=(0.005, 20), xlabel="step size α", title=unit)
+        ax.set(xscale="log", yscale="log", ylim=(0.005, 1), xlabel="step size α", title=unit)
         ax.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel("training loss at the end")
     growth = {name: comparison.growth(name) for name in OPTIMIZERS}

@@ -112,6 +112,7 @@ def batch_sizes(trained: BatchSizes) -> Figure:
         "on other seeds; mean and range over seeds. An epoch costs the same arithmetic for all. At "
         f"the end the loss is {ends[0]:.3f} with batches of {sizes[0]:,}, and {ends[-1]:.3f} with "
         f"all {sizes[-1]:,} rows in each step.",
-        alt="Training loss on a logarithmic axis against epochs, one line a batch size. The "
-        "smaller the batch, the lower the line, from the first epoch on.",
+        alt="Training loss on a logarithmic axis against epochs, one line a batch size with a band "
+        "for the range of the seeds. The smaller the batch, the lower the line ends. That of all "
+        "rows comes down least and has no band; the bands of the others are wide and overlap.",
     )

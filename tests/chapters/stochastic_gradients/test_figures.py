@@ -51,3 +51,4 @@ def test_the_smaller_the_batch_the_lower_the_line():
     trained = descent.losses_by_batch_size(X, labels, budgets, [0.03, 0.1], [0, 1], [2, 3])
     drawn = figures.batch_sizes(trained).data
     assert (drawn["batch size 10"][:, -1] < drawn["batch size 150"][:, -1].min()).all()
+    np.testing.assert_allclose(np.ptp(drawn["batch size 150"], axis=0), 0, atol=1e-12)  # no band
