@@ -21,6 +21,7 @@ from dlcourse.optim import SGD, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+N_EPOCHS, RATES = 10, [0.1, 0.3, 1.0, 3.0, 10.0]  # of the training by batch size
 
 
 def batch_gradient(X, y, beta: Float[Array, "runs p"], rows) -> Float[Array, "runs p"]:
@@ -149,11 +150,11 @@ class BatchSizes(PrintsTable):
 
 
 def losses_by_batch_size(
-    X, labels, budgets: Sequence[Budget], rates, tuning_seeds, reporting_seeds
+    X, labels, batch_sizes: Sequence[int], tuning_seeds, reporting_seeds
 ) -> BatchSizes:
-    """Softmax regressions trained with each of the budgets, which differ in their batch size.
+    """Softmax regressions trained for `N_EPOCHS` on mini-batches of each size.
 
-    Each has the step of the grid with the smallest mean loss after the last epoch.
+    Each size has the one of the `RATES` with the smallest mean loss after the last epoch.
     """
 
     def trial(make, rates, seeds):
@@ -162,8 +163,9 @@ def losses_by_batch_size(
         ]
         return {"loss": np.array(losses)[..., -1], "losses": np.array(losses)}
 
+    budgets = [Budget(N_EPOCHS, size) for size in batch_sizes]
     entrants = {
-        budget.batch_size: Entrant(lambda rate, budget=budget: (SGD(rate), budget), rates)
+        budget.batch_size: Entrant(lambda rate, budget=budget: (SGD(rate), budget), RATES)
         for budget in budgets
     }
     held = contest.hold(trial, entrants, tuning_seeds, reporting_seeds, by="loss")

@@ -110,13 +110,20 @@ def test_softmax_training_follows_the_gradient_of_the_loss():
     assert np.isclose(whole[-1], loss(theta)[0], rtol=1e-12)
 
 
-def test_the_best_rate_of_the_grid_is_kept():
+def test_the_best_rate_of_the_grid_is_kept_and_reported_on_other_seeds():
     X, labels = load_iris(return_X_y=True)
-    budget = batches.Budget(n_epochs=5, batch_size=150)
-    found = descent.losses_by_batch_size(X, labels, [budget], [1e-4, 0.1], [0, 1], [2, 3, 4])
-    assert found.contest.tuning[150].rate == 0.1
-    assert found.n_steps == [5]
-    assert found.losses[150].shape == (3, 6)
+    found = descent.losses_by_batch_size(X, labels, [30, 150], [0, 1], [2, 3, 4])
+    assert found.n_steps == [50, 10]
+    for size, losses in found.losses.items():
+        budget = batches.Budget(n_epochs=10, batch_size=size)
+        last = [
+            np.mean([descent.softmax_losses(X, labels, SGD(r), budget, s)[-1] for s in (0, 1)])
+            for r in descent.RATES
+        ]
+        rate = descent.RATES[int(np.argmin(last))]
+        assert found.contest.tuning[size].rate == rate
+        again = [descent.softmax_losses(X, labels, SGD(rate), budget, s) for s in (2, 3, 4)]
+        np.testing.assert_array_equal(losses, again)
 
 
 @pytest.mark.proves("eq-sgd-pinball", by="derivative")
