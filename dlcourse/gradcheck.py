@@ -15,10 +15,11 @@ from dlcourse import _checks
 from dlcourse.tables import Table
 
 Array = np.ndarray
+RTOL = 1e-6  # one part in a million
 STEP = np.finfo(float).eps ** (1 / 3)  # 6e-6: truncation and rounding errors are of one size
 
 
-def check_gradient(f, x: Float[Array, "..."], rng, rtol=1e-6):
+def check_gradient(f, x: Float[Array, "..."], rng, rtol=RTOL):
     r"""Raise `AssertionError` unless the gradient of `f` has the right slope at `x`.
 
     .. math:: \nabla f(x)^\top v = \frac{f(x + h v) - f(x - h v)}{2h} + O(h^2)
@@ -65,7 +66,7 @@ def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
     return gradient
 
 
-def verdicts(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
+def verdicts(f, x: Float[Array, " p"], claims: dict) -> Table:
     """Candidates for the gradient of `f` at `x`, each beside its verdict by central differences.
 
     >>> verdicts(lambda x: (x @ x, None), np.ones(2), {"x": np.ones(2), "2x": 2 * np.ones(2)})
@@ -80,7 +81,7 @@ def verdicts(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
         {
             "gradient": list(claims),
             "length": [float(np.linalg.norm(claim)) for claim in claims.values()],
-            "agrees with differences": [bool(error <= rtol * size) for error in errors],
+            "agrees with differences": [bool(error <= RTOL * size) for error in errors],
         }
     )
 

@@ -55,8 +55,8 @@ class Job:
     X: Float[Array, "n features"]
     y: Float[Array, " n"]
     sizes: tuple[int, ...]
+    n_steps: int
     seed: int = 0  # of the first weights
-    n_steps: int = 30
     optimizer: object = SGD(0.1)
 
     def __post_init__(self):
@@ -89,11 +89,11 @@ class Job:
         return torch.from_numpy(self.X[rows].copy()), torch.from_numpy(self.y[rows].copy())
 
 
-def make_network(n_features: int, seed: int, hidden: int = 8) -> torch.nn.Sequential:
-    """One hidden layer of tanh units in float64, its weights drawn by NumPy from `seed`."""
+def make_network(n_features: int, seed: int) -> torch.nn.Sequential:
+    """One hidden layer of eight tanh units in float64, its weights drawn by NumPy from `seed`."""
     rng = np.random.default_rng(seed)
     network = torch.nn.Sequential(
-        torch.nn.Linear(n_features, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, 1)
+        torch.nn.Linear(n_features, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)
     ).double()
     with torch.no_grad():
         for parameter in network.parameters():

@@ -17,6 +17,7 @@ from dlcourse import _checks
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+MAX_STEPS = 25  # of Newton's method
 
 
 def newton_step(X, y, beta) -> Float[Array, "*pieces p"]:
@@ -33,20 +34,20 @@ def newton_step(X, y, beta) -> Float[Array, "*pieces p"]:
     return np.linalg.solve(hessian, gradient[..., None])[..., 0]
 
 
-def fit(X, y, n_steps: int = 25) -> Float[Array, "*pieces p"]:
+def fit(X, y) -> Float[Array, "*pieces p"]:
     """Maximum likelihood estimates of the pieces, each by Newton's method from zero.
 
     Raises `ValueError` if one has not converged, as when its outcomes are separable.
     """
     beta = np.zeros(X.shape[:-2] + X.shape[-1:])
-    for _ in range(n_steps):
+    for _ in range(MAX_STEPS):
         step = newton_step(X, y, beta)
         beta = beta + step
         if np.abs(step).max() < 1e-9:
             return beta
     raise ValueError(
-        f"A piece of {X.shape[-2]} rows has no estimate after {n_steps} Newton steps: its outcomes "
-        "may be separable. Use fewer, larger pieces."
+        f"A piece of {X.shape[-2]} rows has no estimate after {MAX_STEPS} Newton steps: its "
+        "outcomes may be separable. Use fewer, larger pieces."
     )
 
 

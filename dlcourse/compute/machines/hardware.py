@@ -153,7 +153,7 @@ def available(date: str) -> list[Device]:
     return sorted(sold, key=lambda d: d.released)
 
 
-def data_sheet(names, dtype="bf16") -> Table:
+def data_sheet(names, dtype) -> Table:
     """Devices side by side: dense peak in `dtype`, memory, bandwidth, balance and power."""
     rows = [device(name) for name in names]
     return Table(

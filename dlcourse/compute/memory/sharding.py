@@ -52,25 +52,23 @@ def zero_traffic(n_params: int, stage: int) -> int:
     return (3 if stage == 3 else 2) * n_params
 
 
-def devices_needed(
-    states: States, memory_bytes: float, stage: int = 3, activation_bytes: float = 0
-) -> int:
+def devices_needed(states: States, memory_bytes: float, stage: int = 3) -> int:
     """The least number of devices of `memory_bytes` that hold the states under a ZeRO stage.
 
-    `activation_bytes` are those of one device's examples, which no stage divides. Raises
+    `memory_bytes` are what the examples of one device leave; no stage divides these. Raises
     ValueError where no number is enough, because a role that is not divided is too large.
     """
-    room = memory_bytes - activation_bytes
     whole = zero(states, stage, 10**15).total
-    if whole > room:
+    if whole > memory_bytes:
         raise ValueError(
             f"No number of devices is enough: at stage {stage} each holds "
-            f"{whole / 1e9:.4g} GB of states and has room for {max(room, 0) / 1e9:.4g}. Use a "
-            "higher stage, fewer examples at a time, or devices with more memory."
+            f"{whole / 1e9:.4g} GB of states and has room for "
+            f"{max(memory_bytes, 0) / 1e9:.4g}. Use a higher stage, fewer "
+            "examples at a time, or devices with more memory."
         )
     divided = states.total - whole
-    n_devices = max(1, ceil(divided / max(room - whole, 1)))
-    while zero(states, stage, n_devices).total > room:  # what does not divide is rounded up
+    n_devices = max(1, ceil(divided / max(memory_bytes - whole, 1)))
+    while zero(states, stage, n_devices).total > memory_bytes:  # what does not divide is rounded up
         n_devices += 1
     return n_devices
 

@@ -57,9 +57,9 @@ class Run:
     batch_tokens: float | None
     is_independent: bool
     is_doubtful: bool
-    guesses: tuple[str, ...] = ()  # fields without which a claim cannot be judged
-    assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    guesses: tuple[str, ...]  # fields without which a claim cannot be judged
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass

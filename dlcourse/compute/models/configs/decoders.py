@@ -201,12 +201,12 @@ def repeated(blocks) -> tuple[Repeated, ...]:
     return tuple(Repeated(len(list(run)), layers) for layers, run in groupby(blocks))
 
 
-def head(c: Fields, width: int, bias: bool = False, has_head: bool = True) -> tuple:
+def head(c: Fields, width: int, bias: bool = False) -> tuple:
     """The map from the stream to the vocabulary or to classes, as the named class has it."""
     task = c.class_name
     if task.endswith("ForSequenceClassification") or task.endswith("ForTokenClassification"):
         return (Linear("classifier", width, c.n_classes(), "Token" in task),)
-    if task.endswith("Model") and not task.endswith("LMHeadModel") or not has_head:
+    if task.endswith("Model") and not task.endswith("LMHeadModel"):
         return ()
     is_tied = bool(c.get("tie_word_embeddings"))
     return (Linear("vocabulary", width, c.size("vocab_size"), bias, is_tied=is_tied),)

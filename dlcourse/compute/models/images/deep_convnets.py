@@ -14,7 +14,7 @@ from dlcourse.compute.models.parts import Load, Part, attention_flops, linear_pa
 class SqueezeNet(Architecture):
     """Narrow by 1 x 1 convolutions, widen by two kinds. Reference: Iandola et al. (2016)."""
 
-    version: str = "1_0"
+    version: str
     n_classes: int = 1000
     image_size: int = 224
 
@@ -127,7 +127,7 @@ class WindowAttention:
     n_heads: int
     size: int
     window: int
-    is_second: bool = False
+    is_second: bool
 
     def parts(self, load: Load) -> list[Part]:
         # A smaller image is one window in version 1, and is padded in version 2.

@@ -22,7 +22,7 @@ class EfficientNet(Architecture):
     Reference: Tan and Le (2019, 2021).
     """
 
-    size: str = "b0"
+    size: str
     n_classes: int = 1000
     image_size: int = 224
 

@@ -44,8 +44,8 @@ class RecurrentLayer:
     n_in: int
     n_hidden: int
     n_gates: int
-    bias: bool = True
-    reads_data: bool = False
+    bias: bool
+    reads_data: bool
 
     def parts(self, load: Load) -> list[Part]:
         n_in, hidden, gates = self.n_in, self.n_hidden, self.n_gates * self.n_hidden
