@@ -25,8 +25,9 @@ def check_gradient(f, x: Float[Array, "..."], rng, rtol=RTOL):
     .. math:: \nabla f(x)^\top v = \frac{f(x + h v) - f(x - h v)}{2h} + O(h^2)
 
     One random direction `v` tests all coordinates at once: an error in any of them changes the
-    slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum,
-    where there is a slope to compare. Book: eq. `eq-directional-difference`.
+    slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum, where
+    there is a slope to compare. Raises `ValueError` unless `x` and the gradient hold finite numbers
+    in double precision and have one shape. Book: eq. `eq-directional-difference`.
 
     >>> rng = np.random.default_rng(0)
     >>> check_gradient(lambda x: (x @ x, 2 * x), np.ones(3), rng)
@@ -53,6 +54,8 @@ def check_gradient(f, x: Float[Array, "..."], rng, rtol=RTOL):
 
 def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
     """The gradient by central differences, coordinate by coordinate: 2 calls of `f` for each.
+
+    Raises `ValueError` unless `x` holds finite numbers in double precision.
 
     >>> numerical_gradient(lambda x: (x @ x, None), np.array([1.0, -2.0])).round(6)
     array([ 2., -4.])

@@ -23,8 +23,8 @@ class Cluster:
 
     `example_seconds` is what one worker takes for one example (or token), forward and backward;
     `gradient_bytes` what it sends of its gradient. With `overlaps` the exchange goes on behind the
-    computation, as far as there is computation to hide it; `n_accumulated` batches are computed
-    for each exchange.
+    computation, as far as there is computation to hide it; `n_accumulated` batches are computed for
+    each exchange. Raises `ValueError` unless the seconds, bytes and batches are positive.
     """
 
     example_seconds: float

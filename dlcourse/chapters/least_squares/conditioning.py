@@ -39,7 +39,8 @@ class StorageErrors(NamedTuple):
 def storage_errors(condition_numbers: Float[Array, " m"], rng, n_draws: int = 25) -> StorageErrors:
     r"""Solve systems y = X beta without noise after rounding X, or X'X, to single precision.
 
-    The loss should grow like :math:`\kappa` for X and like :math:`\kappa^2` for X'X.
+    The loss should grow like :math:`\kappa` for X and like :math:`\kappa^2` for X'X. Raises
+    `ValueError` unless `rng` is a random number generator.
     Book: eq. `eq-squared-condition`.
 
     >>> storage_errors(np.array([1e3]), np.random.default_rng(0))

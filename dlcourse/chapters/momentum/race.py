@@ -63,6 +63,8 @@ def ridged_logit(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> P
 def steps_to(shares: Float[Array, " steps"], target: float) -> int:
     """Number of steps after which the shares stay at or below `target`.
 
+    Raises `ValueError` where the last share is still above `target`.
+
     >>> steps_to(np.array([1.0, 0.1, 0.3, 0.1, 0.0]), target=0.2)
     3
     """

@@ -27,6 +27,7 @@ def polar_factor(G: Matrix) -> Matrix:
 
     .. math:: G = U S V^\top \quad \Rightarrow \quad \operatorname{polar}(G) = U V^\top
 
+    Raises `ValueError` unless `G` holds finite floats.
     Reference: Higham (2008), chapter 8. Book: eq. `eq-muon-polar`.
 
     >>> polar_factor(np.diag([3.0, -1.0])).round(6)
@@ -72,6 +73,8 @@ class Band(NamedTuple):
 
 def band(smallest, coefficients=MUON) -> Band:
     """Where the singular values from `smallest` to 1 land.
+
+    Raises `ValueError` unless `smallest` is positive.
 
     >>> print("{:.3f} to {:.3f}".format(*band(0.01)[1:]))
     0.682 to 1.134
@@ -166,6 +169,8 @@ class Landing(NamedTuple):
 
 def land(G: Float[Array, "p q"]) -> Landing:
     """Singular values of G before and after Newton-Schulz.
+
+    Raises `ValueError` unless `G` holds finite floats.
 
     >>> land(np.diag([3.0, 1.0, 0.1]))
     3 singular values, the largest 0.95 of the norm, the median 0.32

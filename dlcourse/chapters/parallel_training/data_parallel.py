@@ -50,7 +50,11 @@ def unequal_sizes(n: int, n_workers: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train on rows that are divided among workers, `sizes[r]` of them to worker r."""
+    """A network to train on rows that are divided among workers, `sizes[r]` of them to worker r.
+
+    Raises `ValueError` unless `X` and `y` are regression data and the `sizes`, all positive, add up
+    to its rows.
+    """
 
     X: Float[Array, "n features"]
     y: Float[Array, " n"]
@@ -70,7 +74,7 @@ class Job:
             object.__setattr__(self, name, value)  # as they were converted, once
 
     def check_workers(self, n_workers: int):
-        """Raise unless every worker has a shard and every shard a worker."""
+        """Raise `ValueError` unless every worker has a shard and every shard a worker."""
         if len(self.sizes) != n_workers:
             raise ValueError(
                 f"A job of {len(self.sizes)} shards needs as many workers, got {n_workers}: rows "

@@ -78,7 +78,8 @@ class NoiseFeatures(PrintsTable):
 def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng) -> NoiseFeatures:
     """Fit y on X and 0 to `n_noise` columns of random numbers; errors in shares of the variance.
 
-    The noise variance in the correction is that of the fit without random columns.
+    The noise variance in the correction is that of the fit without random columns. Raises
+    `ValueError` where a part would have no more rows than features.
     """
     (n, p), n_folds = X.shape, 10
     if n - n // n_folds - 1 <= p + n_noise:

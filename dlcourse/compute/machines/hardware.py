@@ -116,7 +116,7 @@ class Device(PrintsTable):
 
 
 def dense_dtype(dtype: str) -> str:
-    """The key of a number type, or ValueError: for an unknown one, and for a sparse rate."""
+    """The key of a number type. Raises `ValueError` for an unknown one, and for a sparse rate."""
     name = dtype.strip().lower()
     if "spars" in name or "2:4" in name:
         raise ValueError(

@@ -21,7 +21,8 @@ RECOMPUTED = ("nothing", "attention", "layers")
 def zero(states: States, stage: int, n_devices: int) -> States:
     """Bytes of the model's states on each of `n_devices` under a ZeRO stage, 0 to 3.
 
-    Each stage divides one role more among the devices; what does not divide is rounded up.
+    Each stage divides one role more among the devices; what does not divide is rounded up. Raises
+    `ValueError` for another stage or a number of devices below 1.
     Reference: Rajbhandari, Rasley, Ruwase and He (2020), figure 1. Book: eq. `eq-parallel-zero`.
 
     >>> from dlcourse.compute.memory.states import model_states
@@ -43,8 +44,9 @@ def zero(states: States, stage: int, n_devices: int) -> States:
 def zero_traffic(n_params: int, stage: int) -> int:
     """Numbers that each device sends in a step, for many devices: 2 a weight, at stage 3 three.
 
-    Gradients are summed in pieces (one a weight) and the updated weights gathered (one more).
-    Stage 3 gathers the weights twice, before the forward and before the backward pass.
+    Gradients are summed in pieces (one a weight) and the updated weights gathered (one more). Stage
+    3 gathers the weights twice, before the forward and before the backward pass. Raises
+    `ValueError` for another stage.
     Reference: Rajbhandari, Rasley, Ruwase and He (2020), section 7.
     """
     if stage not in STAGES:
@@ -91,7 +93,8 @@ def layer_activations(
 
     Tensor parallelism divides what is inside attention and the inner layer, 24 of the 34 and the
     weights of attention; sequence parallelism divides the rest too. `recomputed` "attention" gives
-    up the second term, "layers" keeps only each layer's input and runs it again.
+    up the second term, "layers" keeps only each layer's input and runs it again. Raises
+    `ValueError` for another word, and for sizes below 1.
     Reference: Korthikanti et al. (2023), table 2. Book: eq. `eq-memory-layer-16`.
 
     >>> layer_activations(Layer(s=2048, b=1, h=12288, a=96)) / (2048 * 12288)

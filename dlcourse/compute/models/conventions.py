@@ -48,6 +48,8 @@ class Conventions(PrintsTable):
 def as_flops(value: float, unit: str) -> float:
     """Return `value`, or raise where `unit` says that it does not count FLOPs.
 
+    Raises `ValueError` there, and for a count that is not positive.
+
     >>> as_flops(8.2e9, "FLOPs")
     8200000000.0
     """

@@ -47,7 +47,10 @@ class Emissions(PrintsTable):
 
 
 def energy_kwh(chip_hours: float, device: hardware.Device) -> float:
-    """Kilowatt-hours of that many hours of one chip at full power. Book: eq. `eq-cost-energy`."""
+    """Kilowatt-hours of that many hours of one chip at full power. Book: eq. `eq-cost-energy`.
+
+    Raises `ValueError` where the maker publishes no power.
+    """
     if device.power_watts is None:
         raise ValueError(
             f"The maker of {device.name} publishes no power. Choose a device whose power is known."

@@ -87,6 +87,8 @@ class _Notes:
 def read(record, is_strict=False):
     """The `Run` of a record. A strict reading raises on a wrong value; else it becomes a warning.
 
+    Raises `ValueError` for such a value, and for a record that is no JSON object.
+
     >>> run = read({"model": "LLaMA-7B", "params_total": "6.7B", "data_count": 1e12})
     >>> run.kind, run.device.name, run.params
     ('dense-decoder', 'H100 SXM', 6700000000.0)
