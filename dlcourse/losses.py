@@ -61,6 +61,7 @@ class SumOfSquares:
     .. math:: S(\beta) = \lVert X\beta - y \rVert^2, \qquad
               \nabla S(\beta) = 2 X^\top (X\beta - y)
 
+    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
     Book: eq. `eq-sum-of-squares`, `eq-usable-steps`.
 
     >>> value, gradient = SumOfSquares(np.eye(2), np.array([1.0, 2.0]))(np.zeros(2))

@@ -49,7 +49,7 @@ class Record:
         return x.view(Recorded)
 
     def check(self, x: "Recorded"):
-        """Raise unless the record knows whose memory this is."""
+        """Raise `ValueError` unless the record knows whose memory this is."""
         if id(root(x)) not in self.known:
             raise ValueError(
                 "This array is a copy of a captured one, made where the capture could not see it: "
