@@ -127,7 +127,9 @@ def ridge(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> Path:
     return data.fit(np.asarray(lam, float), b)
 
 
-def lasso(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, **options) -> Path:
+def lasso(
+    X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, *, tolerance: float = 0.0
+) -> Path:
     r"""The elastic net with `l1_ratio` 1: sets coefficients to exactly zero.
 
     Reference: Tibshirani (1996).
@@ -136,7 +138,7 @@ def lasso(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, **options) 
     lasso at lam = 0.5: 1 of 1 coefficients not zero
     intercept = 2.0000, beta = [1.5]
     """
-    return elastic_net(X, y, lam, 1.0, **options)
+    return elastic_net(X, y, lam, 1.0, tolerance=tolerance)
 
 
 def elastic_net(
