@@ -28,7 +28,7 @@ class Emissions(PrintsTable):
     hours: Hours
     grids: tuple[Grid, ...]
 
-    def energy_mwh(self, q: float = 0.5) -> float:
+    def energy_mwh(self, q: float) -> float:
         """Megawatt-hours that are not exceeded with probability q."""
         return energy_kwh(self.hours.chip_hours(q), self.hours.run.device) / 1e3
 
