@@ -13,6 +13,8 @@ import numpy as np
 class Table:
     """Named columns of one length. Numbers are written with four significant digits.
 
+    Raises `ValueError` unless every column has a name and all have one length.
+
     >>> Table({"method": ["QR", "Cholesky"], "rank": [10, 10], "residual": [53.4762, 53.4762]})
     method    rank  residual
     QR          10     53.48

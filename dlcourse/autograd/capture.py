@@ -51,7 +51,8 @@ class Capture:
     """The recorded calls of the `with` block, to be repeated by `replay()`.
 
     The block itself runs as always. Whoever wants other inputs writes them into the arrays that
-    were used; whoever wants to keep a result copies it before the next replay.
+    were used; whoever wants to keep a result copies it before the next replay. Raises `ValueError`
+    where it is opened inside of another one.
 
     >>> x = np.array([1.0, 2.0])
     >>> with Capture() as doubled:

@@ -28,7 +28,10 @@ def mean(x, axis=None, keepdims=False) -> Tensor:
 
 
 def var(x, axis=None, keepdims=False, ddof=0) -> Tensor:
-    """The variance along `axis`: squared distances from the mean, summed over n - `ddof`."""
+    """The variance along `axis`: squared distances from the mean, summed over n - `ddof`.
+
+    Raises `ValueError` unless there are more than `ddof` entries.
+    """
     n = _count(x, axis)
     if n <= ddof:
         raise ValueError(f"A variance needs more than ddof={ddof} entries, got {n}.")

@@ -151,6 +151,7 @@ class Tensor:
         return format(self.item() if how else self, how) if how else str(self)
 
     def __setitem__(self, index, value):
+        """Raise `ValueError`: a tensor is never changed in place."""
         raise ValueError(
             "A tensor cannot be changed in place: an earlier result may need its old numbers for "
             "the gradient. Build a new one with `where(condition, a, b)` or `concatenate`."
@@ -194,7 +195,8 @@ def parameter(data: Array, place: Array | None) -> Tensor:
 def history(last: Tensor) -> tuple[list[Tensor], set[Tensor]]:
     """Every result that led to `last`, the youngest first, and the variables where all began.
 
-    Without recursion, because graphs run deep.
+    Without recursion, because graphs run deep. Raises `ValueError` where `backward` has been
+    through the graph already.
     """
     found, nodes, leaves = {last}, [last], set()
     for node in nodes:  # grows on the way

@@ -80,7 +80,11 @@ class Fit:
 
 
 def newton(loss, hessian_at, margins_of, x, max_steps):
-    """Newton steps down a convex loss, halved while they do not bring it down enough."""
+    """Newton steps down a convex loss, halved while they do not bring it down enough.
+
+    Raises `SeparableError` where the loss falls for ever, and `ValueError` where many points are
+    best.
+    """
     value, gradient = loss(x)
     _check_rank(hessian_at(x), loss)
     decrement, n_steps = np.inf, 0
@@ -114,7 +118,7 @@ def descend(loss, x0, learning_rate, max_steps, tolerance):
 
 
 def check_overlap(margins, direction, lam):
-    """Raise if `direction` separates: a certificate, so never raised where the maximum exists.
+    """Raise `SeparableError` if `direction` separates: a certificate, so never where a maximum is.
 
     A Newton step on separable data moves the separated observations by about 1, step after step;
     the last step on other data moves none of them visibly. The margins are those of observations

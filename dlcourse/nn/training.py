@@ -26,8 +26,9 @@ Array = np.ndarray
 class Recipe:
     """How to train: everything but the network and the data.
 
-    `loss(prediction, y)` is a mean over rows, such as `autograd.mean_squared_error`. Training
-    stops early once `patience` epochs in a row have not improved the validation loss.
+    `loss(prediction, y)` is a mean over rows, such as `autograd.mean_squared_error`. Training stops
+    early once `patience` epochs in a row have not improved the validation loss. Raises `ValueError`
+    for an optimizer without an update in place, and unless the numbers are counts.
     """
 
     loss: Callable
@@ -108,7 +109,8 @@ def fit(network: Layer, X, y, recipe: Recipe, rng, validation: tuple | None = No
     """Train `network` on (X, y) by the recipe; `validation` is another pair (X, y).
 
     With validation data the network is left as it was after its best epoch, otherwise after the
-    last one. The same `rng` and the same first weights give the same network to the bit.
+    last one. The same `rng` and the same first weights give the same network to the bit. Raises
+    `ValueError` where the loss is no longer finite, and for a patience without validation data.
 
     >>> from dlcourse import autograd, nn, optim
     >>> rng = np.random.default_rng(0)

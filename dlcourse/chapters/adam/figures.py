@@ -142,9 +142,9 @@ def shrinkage(result: Shrinkage) -> Figure:
     )
 
 
-def epsilons(epsilon: float = 1e-8) -> Figure:
+def epsilons() -> Figure:
     """Length of a step under a constant gradient of any size, epsilon outside or inside."""
-    sizes = np.geomspace(1e-11, 1, 200)
+    sizes, epsilon = np.geomspace(1e-11, 1, 200), 1e-8  # what most implementations take
     outside = lengths.with_epsilon(sizes, epsilon)
     inside = lengths.with_epsilon_inside(sizes, epsilon)
     half = [np.interp(0.5, length, sizes) for length in (outside, inside)]

@@ -103,12 +103,13 @@ class Cases(PrintsTable):
         return Table({"gradients": list(self.run)} | columns)
 
 
-def cases(rng, n_steps: int = 10_000, beta1: float = 0.9, beta2: float = 0.999) -> Cases:
+def cases(rng, beta1: float, beta2: float) -> Cases:
     """Adam under gradients that are noise, constant, rare, and as bad as they can be.
 
-    Under noise, the root mean square of the second half of the steps; otherwise the last step.
+    Each for 10,000 steps. Under noise, the root mean square of the second half of them; otherwise
+    the last one.
     """
-    worst = f"growing by {100 * (beta2 / beta1 - 1):.2g} % a step"
+    n_steps, worst = 10_000, f"growing by {100 * (beta2 / beta1 - 1):.2g} % a step"
     gradients = {
         "pure noise": rng.choice([-1.0, 1.0], n_steps),
         "constant": np.full(n_steps, 3.0),

@@ -88,6 +88,7 @@ def hessian_lipschitz(X: Float[Array, "n p"]) -> float:
 
     .. math:: B = \frac{\max_i \lVert x_i \rVert}{6 \sqrt 3} \, \lambda_{\max}(X^\top X / n)
 
+    Raises `ValueError` unless `X` is a matrix of finite numbers.
     Book: eq. `eq-logistic-hessian-lipschitz`.
 
     >>> round(hessian_lipschitz(np.ones((10, 1))), 4)

@@ -52,6 +52,8 @@ def ad_fatigue(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 def purchases(n: int, rng) -> BinaryCurve:
     """Whether each of `n` visitors buys, x uniform on [-1, 1].
 
+    Raises `ValueError` unless `n` is a count and `rng` a generator.
+
     >>> purchases(100, rng=np.random.default_rng(0))
     100 observations of ad_fatigue, 33 of them 1
     """
@@ -62,7 +64,10 @@ def purchases(n: int, rng) -> BinaryCurve:
 
 
 def measure(data: BinaryCurve, degree: int, n_steps: int) -> ThreeErrors:
-    """All three curves: over the degree, over the first m observations, over the steps."""
+    """All three curves: over the degree, over the first m observations, over the steps.
+
+    Raises `ValueError` for fewer than 40 observations a coefficient.
+    """
     n = len(data.x)
     if n < 40 * (degree + 1):
         raise ValueError(

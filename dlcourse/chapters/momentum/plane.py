@@ -32,7 +32,7 @@ def critical_momentum(relative_step) -> Float[Array, "*shape"]:
 
 
 def measured_rate(
-    relative_step: Float[Array, " runs"], beta: Float[Array, " runs"], n_steps=2_000
+    relative_step: Float[Array, " runs"], beta: Float[Array, " runs"], n_steps: int
 ) -> Float[Array, " runs"]:
     """Mean growth factor per step of the optimizer on the bowl with curvature 1, one run an entry.
 

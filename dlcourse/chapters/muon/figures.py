@@ -13,10 +13,10 @@ FLOOR = 1e-4  # of a share of the norm: what lies below is drawn on it
 MARKERS = ("o", "s", "^", "D")
 
 
-def newton_schulz(n_iterations=5) -> Figure:
+def newton_schulz() -> Figure:
     """Left: what one iteration does to a singular value. Right: what all of them do."""
     fig, (left, right) = canvas(n_columns=2, height=3.5)
-    low, high = o.invariant_band()
+    n_iterations, (low, high) = o.N_ITERATIONS, o.invariant_band()
     s = np.linspace(0, 1.25, 251)
     small = np.geomspace(1e-4, 1.0, 400)
     one = o.polynomial(s)
@@ -155,6 +155,6 @@ def _worst_to_best(data):
     return max(np.nanmax(mean) / np.nanmin(mean) for mean in data.values())
 
 
-def _floored(values, floor=1e-6):
-    """Below the floor a line would show rounding, so it ends."""
-    return np.where(values < floor, np.nan, values)
+def _floored(values):
+    """Below a millionth a line would show rounding, so it ends."""
+    return np.where(values < 1e-6, np.nan, values)

@@ -97,7 +97,11 @@ class OneShot(PrintsTable):
 
 
 def errors_by_pieces(n: int, n_pieces, beta: Float[Array, " p"], rng, n_runs: int = 100) -> OneShot:
-    """Fit logits with known `beta` to n rows: all at once, and divided in each of `n_pieces`."""
+    """Fit logits with known `beta` to n rows: all at once, and divided in each of `n_pieces`.
+
+    Raises `ValueError` unless `n` is a multiple of each of `n_pieces`, `beta` a vector, `n_runs` a
+    count and `rng` a generator.
+    """
     _checks.generator(rng)
     beta, n_runs = _checks.vector(beta, "beta"), _checks.count(n_runs, "n_runs")
     for k in n_pieces:

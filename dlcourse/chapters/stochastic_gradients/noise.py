@@ -62,9 +62,9 @@ class BatchNoise(PrintsTable):
         return Table(columns)
 
 
-def measure_noise(X, y, beta, batch_sizes, rng, n_draws=2_000) -> BatchNoise:
-    """Draw mini-batches of each size in both ways and compare their gradients with the full one."""
-    per_row, n = row_gradients(X, y, beta), len(y)
+def measure_noise(X, y, beta, batch_sizes, rng) -> BatchNoise:
+    """Gradients of 2,000 mini-batches of each size, drawn in both ways, against the full one."""
+    per_row, n, n_draws = row_gradients(X, y, beta), len(y), 2_000
     full, batch_sizes = per_row.mean(0), np.asarray(batch_sizes)
     measured = {"with replacement": [], "without": []}
     z_scores = []

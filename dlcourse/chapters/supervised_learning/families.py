@@ -103,7 +103,10 @@ class Fits(PrintsTable):
 
 
 def fits_by_size(data: CurveData, sizes: Int[Array, " sizes"], n_steps: int, rng) -> Fits:
-    """Fit each family to the first n observations, for every n in `sizes`."""
+    """Fit each family to the first n observations, for every n in `sizes`.
+
+    Raises `ValueError` where `sizes` exceed the observations.
+    """
     if max(sizes) > len(data.x):
         raise ValueError(
             f"`sizes` go up to {max(sizes)}, but there are {len(data.x)} observations. Draw more."

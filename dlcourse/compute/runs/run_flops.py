@@ -34,9 +34,9 @@ class Work:
     attention_share: float
     params: float
     basis: str
-    guesses: tuple[str, ...] = ()  # fields of the record whose place a rough rule took
-    assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    guesses: tuple[str, ...]  # fields of the record whose place a rough rule took
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def log_sd(self) -> float:

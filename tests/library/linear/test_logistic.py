@@ -113,6 +113,17 @@ def test_newton_and_gradient_descent_agree(binary, three_classes):
     np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=1e-8)
 
 
+@pytest.mark.parametrize("lam", [0.01, 1.0])
+def test_newton_and_gradient_descent_agree_under_a_penalty(binary, three_classes, lam):
+    for data, newton, descend in (
+        (binary, logistic.by_newton, logistic.by_gradient_descent),
+        (three_classes[:2], logistic.softmax_by_newton, logistic.softmax_by_gradient_descent),
+    ):
+        best, found = newton(*data, lam), descend(*data, lam, tolerance=1e-10)
+        np.testing.assert_allclose(best.coefficients, found.coefficients, atol=1e-8)
+        assert np.abs(newton(*data).coefficients - best.coefficients).max() > 1e-3
+
+
 def test_newtons_method_proper_doubles_the_digits_at_every_step(binary):
     X, y = binary
     best = logistic.by_newton(X, y).coefficients

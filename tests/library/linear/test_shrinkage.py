@@ -360,6 +360,8 @@ def test_a_large_tolerance_stops_early_and_within_itself(rng):
     for tolerance in (1e-2, 1e-3, 1e-4):
         gap = shrinkage.path(X, y, tolerance=tolerance).gap.max() / y.var()
         assert 1e-9 < gap <= tolerance
+    alone = shrinkage.lasso(X, y, 0.1, tolerance=1e-2)
+    assert 1e-9 < alone.gap / y.var() <= 1e-2
 
 
 def test_a_gap_that_stays_is_said(rng, monkeypatch):

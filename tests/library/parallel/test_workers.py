@@ -196,6 +196,11 @@ def test_a_worker_that_died_between_two_calls_is_noticed_in_the_next():
         assert not any(process.is_alive() for process in group.processes)
 
 
+def test_nobody_waits_less_than_no_time():
+    with pytest.raises(ValueError, match="`timeout_seconds` must be a positive number, got 0"):
+        Group(2, timeout_seconds=0)
+
+
 def test_a_worker_that_does_not_come_is_not_waited_for():
     with Group(2) as group:
         group.timeout_seconds = 0.5
