@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from dlcourse import contest
 from dlcourse.batches import Budget, batches
+from dlcourse.chapters.adam.descent import descend, spread, train
 from dlcourse.chapters.adam.parts import variants
-from dlcourse.chapters.adam.tuning import descend, spread, train
 from dlcourse.contest import Contest, Entrant
 from dlcourse.datasets import LinearData
 from dlcourse.losses import SquaredError

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from dlcourse import contest
 from dlcourse.batches import Budget
-from dlcourse.chapters.adam.tuning import spread, train
+from dlcourse.chapters.adam.descent import spread, train
 from dlcourse.contest import Contest, Entrant
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import SGD, Adam, Cosine, HeavyBall

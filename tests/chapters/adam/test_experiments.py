@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from dlcourse.batches import Budget
-from dlcourse.chapters.adam import ablation, counterexample, lengths, on_data, tuning, weight_decay
+from dlcourse.chapters.adam import ablation, counterexample, descent, lengths, on_data, weight_decay
 from dlcourse.chapters.adam.parts import LATEST, Assembled, Average, variants
 from dlcourse.losses import LogisticLoss, SquaredError
 from dlcourse.optim import SGD, Adam, AMSGrad, PolynomialDecay, minimize
@@ -97,7 +97,7 @@ def test_the_table_of_epsilons():
 
 def test_training_on_full_batches_is_minimizing(rng):
     loss = SquaredError(rng.normal(size=(20, 3)), rng.normal(size=20))
-    values, x = tuning.train(loss, np.zeros(3), Adam(0.1), Budget(30, 20), rng)
+    values, x = descent.train(loss, np.zeros(3), Adam(0.1), Budget(30, 20), rng)
     run = minimize(loss, np.zeros(3), Adam(0.1), max_steps=30)
     np.testing.assert_allclose(values, run.values, rtol=1e-10)
     np.testing.assert_allclose(x, run.x, rtol=1e-8)
@@ -106,7 +106,7 @@ def test_training_on_full_batches_is_minimizing(rng):
 def test_a_step_size_that_is_too_large_has_an_infinite_loss(rng):
     X = rng.normal(size=(40, 2))
     loss, rates = SquaredError(X, X @ np.array([1.0, -1.0])), np.array([1e-4, 0.1, 1e4])
-    values, _ = tuning.train(loss, np.zeros((3, 2)), SGD(rates), Budget(60, 10), rng)
+    values, _ = descent.train(loss, np.zeros((3, 2)), SGD(rates), Budget(60, 10), rng)
     assert np.isinf(values[2, -1])
     assert values[:, -1].argmin() == 1
 
@@ -162,8 +162,8 @@ def test_the_prose_tells_the_gaps_of_every_variant_and_of_a_longer_step(parts):
 
 def test_the_scale_buys_the_most_and_the_corrections_the_start(parts):
     end = {name: gaps[:, -1] for name, gaps in parts.gaps.items()}
-    assert tuning.apart(end["Adam"], end["gradient"])
-    assert tuning.apart(end["Adam, falling step"], end["Adam"])
+    assert descent.apart(end["Adam"], end["gradient"])
+    assert descent.apart(end["Adam, falling step"], end["Adam"])
     assert np.median(end["Adam, falling step"]) < np.median(parts.estimation)
     first = {name: np.median(gaps[:, 1]) for name, gaps in parts.warm.items()}
     # a first step 1 / sqrt(0.001) times as long, on a quadratic: its square
@@ -198,9 +198,9 @@ def test_units_matter_more_than_optimizers(comparison):
     raw, standard = on_data.UNITS
     ends = {units: held.scores["training loss"] for units, held in comparison.contests.items()}
     assert all(held.is_interior for held in comparison.contests.values())
-    assert tuning.apart(ends[raw]["Adam"], ends[raw]["SGD"])
+    assert descent.apart(ends[raw]["Adam"], ends[raw]["SGD"])
     for name in on_data.OPTIMIZERS:
-        assert tuning.apart(ends[standard][name], ends[raw][name])
+        assert descent.apart(ends[standard][name], ends[raw][name])
     assert comparison.growth("Adam") < comparison.growth("SGD") / 100
 
 
@@ -222,7 +222,7 @@ def test_losses_are_those_of_the_points_where_training_ends(tumors, comparison):
     loss, held_out, rng = splits.losses(33)  # the last of the seeds that report
     held = comparison.contests["standardized"]
     falls = on_data.Falling(np.array([held.tuning["Adam"].rate]), 30 * -(-len(loss.y) // 32))
-    _, (x,) = tuning.train(loss, np.zeros((1, 31)), Adam(falls), on_data.BUDGET, rng)
+    _, (x,) = descent.train(loss, np.zeros((1, 31)), Adam(falls), on_data.BUDGET, rng)
     for measure, of in {"training loss": loss, "held-out loss": held_out}.items():
         assert held.scores[measure]["Adam"][-1] == pytest.approx(of(x)[0])
     assert comparison.n_good("standardized", "Adam") >= 1

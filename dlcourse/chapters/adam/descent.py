@@ -32,14 +32,14 @@ def train(loss, x0: Float[Array, "*runs p"], optimizer, budget: Budget, rng):
     return np.nan_to_num(values, nan=np.inf, posinf=np.inf), points[-1]
 
 
-def spread(numbers: Float[Array, " seeds"], digits: int = 2) -> str:
+def spread(numbers: Float[Array, " seeds"]) -> str:
     """Median and range, as a table shows them.
 
     >>> spread(np.array([0.1, 0.2, 0.412]))
     '0.2 (0.1–0.41)'
     """
     median, low, high = np.median(numbers), np.min(numbers), np.max(numbers)
-    return f"{median:.{digits}g} ({low:.{digits}g}–{high:.{digits}g})"
+    return f"{median:.2g} ({low:.2g}–{high:.2g})"
 
 
 def apart(a: Float[Array, " seeds"], b: Float[Array, " seeds"]) -> bool:
