@@ -15,7 +15,7 @@ from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
 Matrix = Float[Array, "*runs p q"]
-Values = Float[Array, "*shape"]
+Values = float | Float[Array, "*shape"]
 
 MUON = (3.4445, -4.7750, 2.0315)  # a, b, c: steep at 0, never settling at 1
 CLASSICAL = (15 / 8, -10 / 8, 3 / 8)  # settles at 1, and starts slowly
