@@ -128,7 +128,9 @@ def test_a_step_size_that_is_too_large_has_an_infinite_loss_and_is_not_chosen(rn
     assert np.isinf(result.values[:, -1, 2]).all()
     assert result.rate == 0.1
     assert result.is_interior
-    assert not replace(result, rates=rates[1:], values=result.values[..., 1:]).is_interior
+    assert not replace(
+        result, rates=rates[1:], values=result.values[..., 1:], x=result.x[:, 1:]
+    ).is_interior
 
 
 def test_the_seeds_that_choose_are_not_the_ones_that_are_shown():
