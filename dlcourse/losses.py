@@ -14,7 +14,7 @@ classes are weights of observations too, `class_weights[labels]`; PyTorch's loss
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from scipy.special import log_softmax
 
 from dlcourse import _checks
@@ -42,7 +42,7 @@ class SquaredError:
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
-    weights: Float[Array, " n"] | None = None
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X, y = _checks.regression_data(self.X, self.y)
@@ -139,8 +139,8 @@ class LogisticLoss:
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
-    lam: float | Float[Array, " p"] = 0.0
-    weights: Float[Array, " n"] | None = None
+    lam: float | Float[Array, ""] | Float[Array, " p"] = 0.0
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X, y = _checks.regression_data(self.X, self.y)
@@ -182,8 +182,8 @@ class SoftmaxLoss:
 
     X: Float[Array, "n p"]
     labels: Int[Array, " n"]
-    lam: float | Float[Array, " mp"] = 0.0
-    weights: Float[Array, " n"] | None = None
+    lam: float | Float[Array, ""] | Float[Array, " mp"] = 0.0
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X = _checks.design_matrix(self.X)

@@ -21,7 +21,7 @@ class Table:
     Cholesky    10     53.48
     """
 
-    def __init__(self, columns: Mapping[str, Sequence]):
+    def __init__(self, columns: Mapping[str, Sequence | np.ndarray]):
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"All columns must have one length, got {lengths}.")

@@ -66,12 +66,12 @@ def _extreme(x, kernel, axes, kept, keepdims):
     return y, lambda g: times(g.reshape(kept), share)
 
 
-def argmax(x, axis=None) -> np.ndarray:
+def argmax(x, axis=None) -> np.ndarray | np.integer:
     """The place of the largest entry: integers, no tensor, since nothing can flow through them."""
     return arrays_of((x,))[0].real.argmax(axis)
 
 
-def argmin(x, axis=None) -> np.ndarray:
+def argmin(x, axis=None) -> np.ndarray | np.integer:
     """The place of the smallest entry: integers, no tensor."""
     return arrays_of((x,))[0].real.argmin(axis)
 

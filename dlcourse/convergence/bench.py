@@ -6,7 +6,7 @@ All problems of a bench are measured in units in which they share one bound, or 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from dlcourse.convergence import gradient_descent as theory
 from dlcourse.convergence.problems import random_problem
@@ -22,7 +22,7 @@ class Bench(NamedTuple):
     """A theorem's bound beside what problems that satisfy its hypotheses do."""
 
     theorem: str
-    at: Float[Array, " places"]  # numbers of steps k, or step sizes
+    at: Real[Array, " places"]  # numbers of steps k, or step sizes
     values: Float[Array, "problems places"]
     bound: Float[Array, " places"] | Float[Array, "problems places"]
     floor: float | Float[Array, " places"] = 0.0  # below it no convex function can come

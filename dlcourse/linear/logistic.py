@@ -19,7 +19,7 @@ its own side, or on the border, the likelihood rises along it for ever. All solv
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from scipy import special
 
 from dlcourse import _checks
@@ -35,7 +35,7 @@ def by_newton(
     y: Float[Array, " n"],
     lam: float = 0.0,
     *,
-    weights: Float[Array, " n"] | None = None,
+    weights: Real[Array, " n"] | None = None,
     max_steps: int = 100,
 ) -> Fit:
     r"""Maximum likelihood by Newton's method, also called iteratively reweighted least squares.
@@ -86,7 +86,7 @@ def by_gradient_descent(
 
 
 def hessian(
-    X: Float[Array, "n p"], beta: Float[Array, " p"], weights: Float[Array, " n"] | None = None
+    X: Float[Array, "n p"], beta: Float[Array, " p"], weights: Real[Array, " n"] | None = None
 ) -> Float[Array, "p p"]:
     r"""Second derivatives of the (weighted) mean loss: least squares' X'X/n, weighted by p(1 - p).
 
@@ -157,7 +157,7 @@ def softmax_by_newton(
     labels: Int[Array, " n"],
     lam: float = 0.0,
     *,
-    weights: Float[Array, " n"] | None = None,
+    weights: Real[Array, " n"] | None = None,
     max_steps: int = 100,
 ) -> Fit:
     r"""Maximum likelihood of the multinomial logit by Newton's method.
@@ -211,7 +211,7 @@ def softmax_by_gradient_descent(
 
 
 def softmax_hessian(
-    X: Float[Array, "n p"], theta: Float[Array, "m p"], weights: Float[Array, " n"] | None = None
+    X: Float[Array, "n p"], theta: Float[Array, "m p"], weights: Real[Array, " n"] | None = None
 ) -> Float[Array, "mp mp"]:
     r"""Second derivatives of the (weighted) mean loss, block (k, l) for the classes k and l.
 

@@ -65,8 +65,8 @@ class Repeated(PrintsTable):
 
     truth: float
     sizes: Int[Array, " n_sizes"]
-    estimates: list[Float[Array, " n_fits"]]  # one array a size: the samples that have an estimate
-    standard_errors: list[Float[Array, " n_fits"]]
+    estimates: list[Float[Array, " _"]]  # one array a size: the samples that have an estimate
+    standard_errors: list[Float[Array, " _"]]
     n_draws: int
 
     @property

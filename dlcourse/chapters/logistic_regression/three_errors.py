@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse import _checks
 from dlcourse.linear import logistic
@@ -127,7 +127,9 @@ def estimation_constant(c: Float[Array, " p"]) -> float:
     return float(np.trace(np.linalg.solve(H, G)))
 
 
-def estimation_errors(data: BinaryCurve, best: Float[Array, " p"], sizes: Sequence[int]):
+def estimation_errors(
+    data: BinaryCurve, best: Float[Array, " p"], sizes: Int[Array, " sizes"] | Sequence[int]
+):
     """Distance from the nearest logit to the one fitted to the first m observations."""
     Phi = legendre(data.x, len(best) - 1)
     fits = [logistic.by_newton(Phi[:m], data.y[:m]).coefficients for m in sizes]

@@ -18,7 +18,9 @@ from dlcourse.optim.momentum import MomentumState
 Array = np.ndarray
 
 
-def critical_momentum(relative_step) -> Float[Array, "*shape"]:
+def critical_momentum(
+    relative_step: float | Float[Array, "*shape"],
+) -> float | Float[Array, "*shape"]:
     r"""The momentum with the smallest rate for one curvature: the largest without oscillation.
 
     .. math:: \beta = \bigl( 1 - \sqrt{\alpha\lambda} \bigr)^2

@@ -7,7 +7,7 @@ gap    f at a point, less the smallest value of f
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse import datasets
 from dlcourse.convergence import heavy_ball, nesterov
@@ -172,7 +172,7 @@ def steps_by_method(problems: dict[str, Problem], n_steps: int) -> Race:
 class Valley:
     """Gaps on a valley so flat that strong convexity does not help, with the two bounds."""
 
-    k: Float[Array, " steps"]  # 1, 2, ...
+    k: Int[Array, " steps"]  # 1, 2, ...
     gaps: dict[str, Float[Array, " steps"]]
     bounds: dict[str, Float[Array, " steps"]]
 

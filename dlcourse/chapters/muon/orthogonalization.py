@@ -15,7 +15,7 @@ from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
 Matrix = Float[Array, "*runs p q"]
-Values = Float[Array, "*shape"]
+Values = float | Float[Array, "*shape"]
 
 N_ITERATIONS = 5  # of Newton-Schulz in a step of Muon
 MUON = (3.4445, -4.7750, 2.0315)  # a, b, c: steep at 0, never settling at 1

@@ -136,6 +136,7 @@ def test_the_prose_tells_the_largest_miss_of_any_coefficient():
     assert prose["ls_inflation"] == "4.0"
 
 
+@pytest.mark.bad_input
 def test_a_covariance_needs_full_rank():
     with pytest.raises(ValueError, match="rank 1 for 2 columns"):
         covariance(np.ones((5, 2)), 1.0)

@@ -319,6 +319,7 @@ def test_where_a_function_is_not_defined_so_is_its_curvature():
             ag.hessian_vector_product(lambda x, f=f: f(x).sum(), np.array([-2.0]), np.ones(1))
 
 
+@pytest.mark.bad_input
 def test_a_gradient_in_a_gradient_is_refused_with_the_cure(rng):
     x = rng.normal(size=3)
 
@@ -447,6 +448,7 @@ def test_a_tensor_of_one_number_is_read_as_one():
         ag.Tensor([1.0, 2.0]).item()
 
 
+@pytest.mark.bad_input
 def test_a_number_to_the_power_of_a_tensor_must_be_positive():
     with pytest.raises(ValueError, match="positive number, got -2"):
         (-2) ** ag.Tensor([1.0])

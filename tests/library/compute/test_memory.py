@@ -75,6 +75,7 @@ def test_muon_leaves_what_is_no_matrix_to_adamw():
         ((10, "adam", "fp8"), "Unknown precision 'fp8'. Known: fp32"),
     ],
 )
+@pytest.mark.bad_input
 def test_states_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         model_states(*arguments)

@@ -252,11 +252,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("config", "words"), BAD)
+@pytest.mark.bad_input
 def test_a_bad_config_is_refused_and_named(config, words):
     with pytest.raises(ValueError, match=words):
         from_config(config)
 
 
+@pytest.mark.bad_input
 def test_a_field_of_the_wrong_kind_is_always_a_value_error():
     wrong, refused = [None, -1, 0, 1.5, "x", [], {}, True, "7", [1, 2], {"a": 1}], 0
     for seed in range(400):
@@ -276,6 +278,7 @@ def test_too_many_layers_are_refused():
 
 
 @pytest.mark.parametrize("load", [{"sequence_length": 0}, {"sequence_length": 1.5}, {"batch": -1}])
+@pytest.mark.bad_input
 def test_a_bad_load_is_refused(load):
     with pytest.raises(ValueError, match="whole number of at least 1"):
         from_config({"model_type": "gpt2"}).forward_flops(**load)

@@ -101,6 +101,7 @@ def test_a_way_to_combine_gradients_that_a_reader_writes_is_the_one_of_the_packa
         ((5,), "must be a function, got 5"),
     ],
 )
+@pytest.mark.bad_input
 def test_what_cannot_travel_is_refused_and_the_group_lives_on(group, call, message):
     with pytest.raises(ValueError, match=message):
         group.run(*call)
@@ -290,6 +291,7 @@ def test_a_job_needs_a_worker_for_every_shard(job):
             group.run(run, *arguments)
 
 
+@pytest.mark.converted
 def test_a_job_takes_lists_and_whole_numbers():
     job = data_parallel.Job([[1, 2], [1, 3]], [0, 1], (1, 1), n_steps=2)
     assert data_parallel.train_alone(job).dtype == float
