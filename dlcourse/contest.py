@@ -18,6 +18,7 @@ from scipy import stats
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+Name = str | int  # of an entrant: an optimizer, a batch size
 
 
 class Entrant(NamedTuple):
@@ -34,7 +35,7 @@ class Pairs(PrintsTable):
     normal. A pair is told apart if its interval leaves out zero.
     """
 
-    def __init__(self, scores: Mapping[str, Float[Array, " seeds"]], level=0.95):
+    def __init__(self, scores: Mapping[Name, Float[Array, " seeds"]], level=0.95):
         self.names = list(combinations(scores, 2))
         first, second = (np.array([scores[pair[i]] for pair in self.names]) for i in (0, 1))
         with warnings.catch_warnings():  # differences without any spread are an answer too
@@ -88,8 +89,8 @@ class Contest(PrintsTable):
     as the losses of all epochs, several. The table shows means and standard deviations.
     """
 
-    tuning: Mapping[str, Tuning]
-    scores: Mapping[str, Mapping[str, Float[Array, "seeds ..."]]]
+    tuning: Mapping[Name, Tuning]
+    scores: Mapping[str, Mapping[Name, Float[Array, "seeds ..."]]]
     by: str  # the measure that chose
 
     @property
@@ -100,7 +101,7 @@ class Contest(PrintsTable):
     def pairs(self, measure, level=0.95) -> Pairs:
         return Pairs(self.scores[measure], level)
 
-    def winners(self, measure) -> list[str]:
+    def winners(self, measure) -> list[Name]:
         """Who is best in each seed: whom a study with that seed alone would have declared best."""
         scores = self.scores[measure]
         return [list(scores)[i] for i in np.stack(list(scores.values())).argmin(0)]
@@ -118,7 +119,7 @@ class Contest(PrintsTable):
 
 def hold(
     trial: Callable,
-    entrants: Mapping[str, Entrant],
+    entrants: Mapping[Name, Entrant],
     tuning_seeds: Sequence[int],
     reporting_seeds: Sequence[int],
     by: str,
