@@ -60,10 +60,14 @@ def submit_check(
 
 
 @app.command()
-def grade(
+def grade(  # noqa: PLR0913  the options of a command are the arguments of its function
     homework: Name,
     submissions: Annotated[
-        Path, typer.Argument(help="Folder with <student>.ipynb, or <student>/anything.ipynb.")
+        Path,
+        typer.Argument(
+            help="Folder with <student>.ipynb or <student>/anything.ipynb, or what Canvas, Moodle, "
+            "Gradescope, Brightspace or Blackboard exported, as a folder or a zip archive."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for marks and reports.")
@@ -71,9 +75,30 @@ def grade(
     deadline: Annotated[
         str,
         typer.Option(
-            help="Later hand-ins are marked late: 2026-10-01T23:59. They came when handed_in.csv "
-            "in SUBMISSIONS says (columns file or student, and handed_in), or else when the file "
-            "was last changed."
+            help="Later hand-ins are marked late: 2026-10-01 is the end of that day, "
+            "2026-10-01T18:00 that moment of this machine's clock."
+        ),
+    ] = "",
+    times: Annotated[
+        str,
+        typer.Option(
+            help="CSV file of when hand-ins came, with the columns file or student, and handed_in. "
+            "Without it the platform's word counts, or when a file was last changed."
+        ),
+    ] = "",
+    roster: Annotated[
+        str,
+        typer.Option(
+            help="CSV file of the class: the gradebook exported from Canvas, the grading worksheet "
+            "of Moodle, or any with a column student. Who handed in nothing then has a row, and "
+            "canvas.csv or moodle.csv is this file with the marks filled in."
+        ),
+    ] = "",
+    name_pattern: Annotated[
+        str,
+        typer.Option(
+            help="Where the student stands in other names of files: hw1_{student}_*.ipynb, or a "
+            "regular expression with (?P<student>...)."
         ),
     ] = "",
     scheduler: Annotated[
@@ -89,15 +114,16 @@ def grade(
 ):
     """Grade a folder of submissions; run it again to take up a run that was stopped.
 
-    Writes grades.csv, results.json, a report for each student and class.html. Results are kept in
-    results.sqlite: what is graded already is not graded again.
+    Writes grades.csv, canvas.csv, moodle.csv, results.json, a report for each student and
+    class.html. Results are kept in results.sqlite: what is graded already is not graded again.
     """
     with _in_one_line():
         from dlcourse.grading.finding import find
-        from dlcourse.grading.marking.folder import grade_folder, setting
+        from dlcourse.grading.marking.folder import grade_folder, rules, setting
 
         how = setting(scheduler, untrusted_marks)
-        report = grade_folder(find(homework), submissions, output, how, deadline)
+        said = rules(deadline, times, roster, name_pattern)
+        report = grade_folder(find(homework), submissions, output, how, said)
         typer.echo(f"Marks: {output / 'grades.csv'}\nClass report: {report}")
 
 

@@ -1,32 +1,40 @@
 """Grade a folder of submissions from beginning to end: collect, grade, report."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import collection, exports, report
+from dlcourse.grading.marking import collection, exports, moments, report, roster
+from dlcourse.grading.marking.collection import NO_RULES, Rules
 from dlcourse.grading.marking.runs import Setting, run
 from dlcourse.grading.marking.store import Store
 from dlcourse.grading.sandbox.execution import UNTRUSTED, Limits
 
-TIMES = "handed_in.csv"  # in the folder of submissions
 
-
-def grade_folder(homework: Homework, submissions, output, setting: Setting, deadline="") -> Path:
+def grade_folder(
+    homework: Homework, submissions, output, setting: Setting, rules: Rules = NO_RULES
+) -> Path:
     """Grade all of `submissions`, write below `output`, and return the class report.
 
-    When hand-ins came is read from handed_in.csv among them, with the columns `file` or `student`
-    and `handed_in`; for others the last change of the file counts.
+    `output` may lie in the folder of submissions: then it is left out, and no hand-in.
     """
-    submissions, output = Path(submissions), Path(output)
-    last = collection.moment(deadline, "the deadline") if deadline else None
-    times = {}
-    if (submissions / TIMES).is_file():
-        times = collection.read_times(submissions / TIMES)
-    hand_ins = collection.collect(submissions, last, times)
+    output = Path(output)
+    rules = replace(rules, leave_out=output)
+    hand_ins = collection.collect(submissions, homework, rules)
     with Store(output / "results.sqlite") as store:
         rows = exports.rows(hand_ins, run(homework, hand_ins, store, setting))
-        return report.write(homework, rows, output, store)
+        return report.write(homework, rows, output, store, rules.roster)
+
+
+def rules(deadline="", times="", roster_file="", name_pattern="") -> Rules:
+    """What the command's options say of the hand-ins; empty is not said."""
+    return Rules(
+        deadline=moments.last_moment(deadline, "the deadline") if deadline else None,
+        times=moments.read_times(times) if times else {},
+        roster=roster.read_roster(roster_file) if roster_file else None,
+        name_pattern=name_pattern,
+    )
 
 
 def setting(scheduler="", untrusted_marks=False) -> Setting:

@@ -1,4 +1,4 @@
-"""What a run writes: grades.csv, results.json, a page for each student and one for the class.
+"""What a run writes: tables of marks, results.json, a page for each student and for the class.
 
 Pages hold no script and load nothing. All text of students is escaped, and shown without control
 characters, which could make code read otherwise than it runs.
@@ -9,32 +9,47 @@ import hashlib
 import json
 import os
 import re
+import statistics
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import exports, similarity
+from dlcourse.grading.marking import exports, gradebooks, similarity
+from dlcourse.grading.marking.collection import COUNTS
 from dlcourse.grading.marking.exports import Row
+from dlcourse.grading.marking.roster import Roster
+from dlcourse.grading.marking.similarity import Pair, Similarity
 from dlcourse.grading.marking.store import Store
-from dlcourse.grading.marking.submission import OK
 
 N_BARS = 10
 SHOWN_CHARACTERS = 20_000  # of one cell's code or output
-COMPARED = 100_000  # characters of a submission's code that are compared with others
 
 
-def write(homework: Homework, rows: list[Row], folder, store: Store | None = None) -> Path:
+def write(
+    homework: Homework,
+    rows: list[Row],
+    folder,
+    store: Store | None = None,
+    roster: Roster | None = None,
+    notes: tuple[str, ...] = (),
+) -> Path:
     """Write everything below `folder`; returns the class report.
 
-    What a student's cells showed is taken from `store`, one student at a time.
+    What a student's cells showed is taken from `store`, one student at a time. `notes` are said at
+    the top of the class report, as is what there is to say of the gradebooks.
     """
-    folder = Path(folder)
+    folder, alike = Path(folder), look_alikes(homework, rows)
     folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / "grades.csv", exports.grades_csv(homework, rows))
+    canvas, about_canvas = gradebooks.canvas_csv(homework, rows, roster)
+    moodle, about_moodle = gradebooks.moodle_csv(homework, rows, roster)
+    _put(folder / "grades.csv", exports.grades_csv(homework, rows, alike))
+    _put(folder / "canvas.csv", canvas)
+    _put(folder / "moodle.csv", moodle)
     _put(folder / "results.json", exports.results_json(homework, rows))
     for row in rows:
         if row.result:
@@ -44,26 +59,49 @@ def write(homework: Homework, rows: list[Row], folder, store: Store | None = Non
             full = store and store.find(homework, row.result.submission)
             page = student_page(homework, replace(row, result=full) if full else row)
             _put(home / "report.html", page)
-    _put(folder / "class.html", class_page(homework, rows))
+    said = tuple(note for note in (*notes, about_canvas, about_moodle) if note)
+    _put(folder / "class.html", class_page(homework, rows, alike, said))
     return folder / "class.html"
 
 
 def student_page(homework: Homework, row: Row) -> str:
     """One student's report: code, visible output, points and hints. Nothing hidden is in it."""
-    return _template("student.html").render(homework=homework, row=row, result=row.result)
+    return _template("student.html").render(
+        homework=homework,
+        row=row,
+        result=row.result,
+        hints=exports.hints_once(row.result),
+        failed_cells=[
+            (place, cell.error)
+            for place, cell in enumerate(row.result.cells, start=1)
+            if cell.error
+        ],
+    )
 
 
-def class_page(homework: Homework, rows: list[Row]) -> str:
+def class_page(
+    homework: Homework, rows: list[Row], alike: Similarity, notes: tuple[str, ...] = ()
+) -> str:
     """The report on the class: distribution, questions, mistakes, look-alikes, odd hand-ins."""
-    graded = [row for row in rows if row.result and row.result.status == OK]
+    graded = [row for row in rows if row.is_graded]
+    points = [row.earned for row in graded]
+    by_reason = defaultdict(list)
+    for student, reason in alike.not_compared.items():
+        by_reason[reason].append(student)
     return _template("class.html").render(
         homework=homework,
         rows=rows,
+        n_files=sum(row.hand_in.entry is not None for row in rows),
         graded=graded,
-        bars=bars([row.result.earned for row in graded], homework.points),
+        ungraded=[row.hand_in.student for row in rows if row.status == exports.NOT_GRADED],
+        notes=notes,
+        mean=statistics.fmean(points) if points else 0,
+        median=statistics.median(points) if points else 0,
+        bars=bars(points, homework.points),
         questions=question_shares(homework, graded),
         mistakes=common_mistakes(graded),
-        pairs=look_alikes(homework, graded),
+        alike=alike,
+        not_compared=sorted(by_reason.items()),
         caveat=similarity.CAVEAT,
         pages={row.hand_in.student: page_name(row.hand_in.student) for row in rows},
     )
@@ -110,22 +148,53 @@ def common_mistakes(graded: list[Row]) -> list[tuple]:
     return [(*key, count, hints[key]) for key, count in counts.most_common()]
 
 
-def look_alikes(homework: Homework, graded: list[Row]) -> list[similarity.Pair]:
-    """Pairs of students who handed in the same file, or code that is nearly the same."""
+def look_alikes(homework: Homework, rows: list[Row]) -> Similarity:
+    """Pairs of students who handed in the same file, or code that is nearly the same.
+
+    Whoever is not compared is listed with the reason: too little code, or a file that did not run.
+    """
+    graded = [row for row in rows if row.is_graded]
     pairs, first = [], {}
     for row in graded:
         other = first.setdefault(row.result.submission, row)
-        if other is not row and row.result.earned:  # an untouched notebook is everybody's
+        if other is not row and row.earned:  # an untouched notebook is everybody's
             students = other.hand_in.student, row.hand_in.student
-            pairs.append(similarity.Pair(*students, share=1.0, is_same_file=True))
+            pairs.append(Pair(*students, share=1.0, how="same file"))
     sources = {
-        row.hand_in.student: "\n".join(cell.source for cell in row.result.cells)[:COMPARED]
+        row.hand_in.student: tuple(cell.source for cell in row.result.cells)
         for row in first.values()
     }
     given = [question.starter for question in homework.questions]
     expected = [question.solution for question in homework.questions]
     code = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
-    return pairs + similarity.similar_pairs(sources, "\n".join([*code, *given, *expected]))
+    found = similarity.similarity(sources, [*code, *given, *expected])
+    others = {
+        row.hand_in.student: f"nothing that ran ({row.status})"
+        for row in rows
+        if row.hand_in.status == COUNTS and not row.is_graded
+    }
+    same = {row.hand_in.student for row in graded} - sources.keys()
+    like = {
+        name: f"the same file as {first[row.result.submission].hand_in.student}"
+        for row in graded
+        if (name := row.hand_in.student) in same and not row.earned
+    }
+    return Similarity((*pairs, *found.pairs), found.not_compared | others | like)
+
+
+def prose(text: str) -> Markup:
+    """Escaped text in which `backticks` make code.
+
+    >>> prose("`a < b` holds")
+    Markup('<code>a &lt; b</code> holds')
+    """
+    parts = readable(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick more than a pair
+        parts[-2:] = ["`".join(parts[-2:])]
+    marked = (
+        Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts)
+    )
+    return Markup("").join(marked)
 
 
 def readable(text: str) -> str:
@@ -155,7 +224,8 @@ def _template(name):
         lstrip_blocks=True,
     )
     environment.filters["readable"] = readable
-    environment.filters["points"] = "{:g}".format
+    environment.filters["prose"] = prose
+    environment.filters["points"] = exports.number
     environment.filters["percent"] = "{:.0%}".format
     return environment.get_template(name)
 
