@@ -63,23 +63,30 @@ def unwrapped(found: list[Entry], is_student: Callable[[str], bool], stem: str =
 
     `is_student` says who is on the roster, `stem` how the archive is called that they come from.
     """
-    while found and len({entry.parts[0] for entry in found}) == 1:
-        top = found[0].parts[0]
-        if any(len(entry.parts) == 1 for entry in found):
-            break
-        inner = [replace(entry, parts=entry.parts[1:]) for entry in found]
-        students = {plain(entry).student for entry in inner}
-        wraps = (
-            _platform(inner)[0]
-            or top == stem
-            or WRAPPING.search(top)
-            or (len(students) > 1 and all(len(entry.parts) > 1 for entry in inner))
-            or any(map(is_student, students))
-        )
-        if is_student(top) or not wraps:
-            break
-        found = inner
-    return found
+    below = _below(found)
+    if not below:
+        return found
+    top, deeper = found[0].parts[0], below
+    while deeper and not _platform(deeper)[0]:
+        deeper = _below(deeper)
+    if deeper:
+        return deeper
+    students = {plain(entry).student for entry in below}
+    is_wrapping = (
+        top == stem
+        or WRAPPING.search(top)
+        or (len(students) > 1 and all(len(entry.parts) > 1 for entry in below))
+        or any(map(is_student, students))
+    )
+    return unwrapped(below, is_student, stem) if is_wrapping and not is_student(top) else found
+
+
+def _below(found):
+    """The files below the one folder that holds all of them, or none if there is none."""
+    is_lone = len({entry.parts[0] for entry in found}) == 1
+    if not is_lone or any(len(entry.parts) == 1 for entry in found):
+        return []
+    return [replace(entry, parts=entry.parts[1:]) for entry in found]
 
 
 def _platform(found):

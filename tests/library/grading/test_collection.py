@@ -36,7 +36,9 @@ def found(folder, homework=None, **rules):
 
 
 def counted(folder, homework=None, **rules):
-    return {h.student: h.file for h in found(folder, homework, **rules).values() if h.status == COUNTS}
+    return {
+        h.student: h.file for h in found(folder, homework, **rules).values() if h.status == COUNTS
+    }
 
 
 def test_names_of_files_and_folders_are_students(tmp_path):
