@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-K = 6  # tokens a k-gram
+K, LONG_K = 6, 12  # tokens a k-gram, and where one of two is much the larger
+MUCH = 2  # times as many k-grams: so much code shares short ones with any other, by chance
 LEAST_KGRAMS = 25  # of its own: below, a submission is too short to tell anything
 LEAST_CHARACTERS = 200  # of its own, for the same word for word
 LEAST_SHARE = 0.6
 SMALL_CLASS = 9  # where a third of the class is too few to call something common
 ROWS = 500  # of the class at a time
+LITERALS = ("text", "None", "True", "False")
 KEPT = set(keyword.kwlist) | set(dir(builtins))
 TOKEN = re.compile(
     r"#[^\n]*|\\\r?\n|(?P<end>[\n;])"
@@ -79,15 +81,16 @@ def similarity(
     names = sorted(name for name in own if len(own[name]) >= LEAST_KGRAMS)
     pairs = {(p.first, p.second): p for p in _word_for_word(sources, common)}
     for pair in _overlapping(names, own, least):
-        pairs.setdefault((pair.first, pair.second), pair)
+        if _agrees_at_length(pair, own, sources, least):
+            pairs.setdefault((pair.first, pair.second), pair)
     ordered = sorted(pairs.values(), key=lambda pair: (-pair.share, pair.first, pair.second))
     return Similarity(tuple(ordered), {n: _why(own[n]) for n in sorted(own) if n not in names})
 
 
-def kgrams_of(source: str) -> set[int]:
-    """All runs of K normalized tokens, each as a number."""
+def kgrams_of(source: str, k: int = K) -> set[int]:
+    """All runs of `k` normalized tokens, each as a number."""
     tokens = normalized(source)
-    return {hash(tuple(tokens[i : i + K])) for i in range(len(tokens) - K + 1)}
+    return {hash(tuple(tokens[i : i + k])) for i in range(len(tokens) - k + 1)}
 
 
 def normalized(source: str) -> list[str]:
@@ -122,9 +125,8 @@ def _is_idle(line):
     """Whether a line could be anywhere: padding between the lines of a copy is made of these."""
     if line[0] in ("pass", "import", "from", "print", "%", "!"):
         return True
-    value = line[2] if len(line) == 3 and line[:2] == ["name", "="] else line[0]
-    is_value = value in ("text", "None", "True", "False") or value[0].isdigit()
-    return is_value and len(line) in (1, 3) and (len(line) == 1 or value is line[2])
+    value = line[2:] if line[:2] == ["name", "="] else line
+    return len(value) == 1 and (value[0] in LITERALS or value[0][0].isdigit())
 
 
 def _own(kgrams, common):
@@ -151,6 +153,17 @@ def _overlapping(names, own, least):
             share = count / min(sizes[i], sizes[j])
             if i < j and share >= least:
                 yield Pair(names[i], names[j], float(share))
+
+
+def _agrees_at_length(pair, own, sources, least):
+    """Whether a pair of very unequal size shares long runs too."""
+    small, large = sorted((pair.first, pair.second), key=lambda name: len(own[name]))
+    if len(own[large]) <= MUCH * len(own[small]):
+        return True
+    short, long = (
+        set().union(*(kgrams_of(cell, LONG_K) for cell in sources[name])) for name in (small, large)
+    )
+    return len(short & long) >= least * len(short)
 
 
 def _word_for_word(sources, common):
