@@ -167,7 +167,8 @@ def look_alikes(homework: Homework, rows: list[Row]) -> Similarity:
     given = [question.starter for question in homework.questions]
     expected = [question.solution for question in homework.questions]
     code = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
-    found = similarity.similarity(sources, [*code, *given, *expected])
+    checks = [f'check("{question.id}")' for question in homework.questions]
+    found = similarity.similarity(sources, [*code, *checks, *given, *expected])
     others = {
         row.hand_in.student: f"nothing that ran ({row.status})"
         for row in rows
