@@ -71,11 +71,6 @@ def student_page(homework: Homework, row: Row) -> str:
         row=row,
         result=row.result,
         hints=exports.hints_once(row.result),
-        failed_cells=[
-            (place, cell.error)
-            for place, cell in enumerate(row.result.cells, start=1)
-            if cell.error
-        ],
     )
 
 
@@ -153,34 +148,37 @@ def look_alikes(homework: Homework, rows: list[Row]) -> Similarity:
 
     Whoever is not compared is listed with the reason: too little code, or a file that did not run.
     """
-    graded = [row for row in rows if row.is_graded]
-    pairs, first = [], {}
-    for row in graded:
+    pairs, first, left_out = [], {}, {}
+    for row in rows:
+        if not row.is_graded:
+            if row.hand_in.status == COUNTS:
+                left_out[row.hand_in.student] = f"nothing that ran ({row.status})"
+            continue
         other = first.setdefault(row.result.submission, row)
-        if other is not row and row.earned:  # an untouched notebook is everybody's
-            students = other.hand_in.student, row.hand_in.student
+        if other is row or other.hand_in.file == row.hand_in.file:  # a group hands in one file
+            continue
+        students = other.hand_in.student, row.hand_in.student
+        if row.earned:
             pairs.append(Pair(*students, share=1.0, how="same file"))
+        else:  # an untouched notebook is everybody's
+            left_out[students[1]] = f"the same file as {students[0]}, without a point"
     sources = {
         row.hand_in.student: tuple(cell.source for cell in row.result.cells)
         for row in first.values()
     }
-    given = [question.starter for question in homework.questions]
-    expected = [question.solution for question in homework.questions]
-    code = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
+    found = similarity.similarity(sources, _common(homework))
+    pairs = (*pairs, *found.pairs)
+    paired = {student for pair in pairs for student in (pair.first, pair.second)}
+    reasons = found.not_compared | left_out
+    return Similarity(pairs, {name: reasons[name] for name in sorted(reasons.keys() - paired)})
+
+
+def _common(homework):
+    """Code that every student was given, or was meant to arrive at."""
+    given = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
     checks = [f'check("{question.id}")' for question in homework.questions]
-    found = similarity.similarity(sources, [*code, *checks, *given, *expected])
-    others = {
-        row.hand_in.student: f"nothing that ran ({row.status})"
-        for row in rows
-        if row.hand_in.status == COUNTS and not row.is_graded
-    }
-    same = {row.hand_in.student for row in graded} - sources.keys()
-    like = {
-        name: f"the same file as {first[row.result.submission].hand_in.student}"
-        for row in graded
-        if (name := row.hand_in.student) in same and not row.earned
-    }
-    return Similarity((*pairs, *found.pairs), found.not_compared | others | like)
+    starters = [question.starter for question in homework.questions]
+    return [*given, *checks, *starters, *(question.solution for question in homework.questions)]
 
 
 def prose(text: str) -> Markup:

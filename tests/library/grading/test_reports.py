@@ -260,7 +260,12 @@ def test_the_same_file_of_two_students_is_a_pair_unless_it_is_untouched():
     untouched = result(*(q.id for q in homework().questions))
     found, left_out = pairs(untouched, untouched, other)
     assert found == []
-    assert left_out["ben"] == "the same file as anna"
+    assert left_out["ben"] == "the same file as anna, without a point"
+
+
+def test_a_group_that_hands_in_one_file_is_no_pair():
+    group = [Row(hand_in(s, file="submission_1/work.ipynb"), result()) for s in ("anna", "ben")]
+    assert report.look_alikes(homework(), group).pairs == ()
 
 
 def test_copies_are_flagged_where_the_marks_are():
@@ -283,7 +288,7 @@ def test_what_was_not_compared_is_in_the_class_report():
 def test_a_failed_cell_is_said_at_the_top():
     cells = (RanCell("x = 1"), RanCell("y = 1 / 0", error="ZeroDivisionError: division by zero"))
     text = page(Row(hand_in(), result("q2", cells=cells))).get_text()
-    said = "code cell 2 of 2 failed: ZeroDivisionError: division by zero"
+    said = "code cell of yours failed: ZeroDivisionError: division by zero"
     assert 0 < text.index(said) < text.index("Question 1.")
 
 
