@@ -63,6 +63,11 @@ def unwrapped(found: list[Entry], is_student: Callable[[str], bool], stem: str =
 
     `is_student` says who is on the roster, `stem` how the archive is called that they come from.
     """
+    stray = [e for e in found if len(e.parts) == 1 and e.suffix not in (".ipynb", ".zip")]
+    if stray and len(stray) < len(found):  # a list, say, that lies beside the folder
+        rest = [entry for entry in found if entry not in stray]
+        inner = unwrapped(rest, is_student, stem)
+        return found if inner is rest else [*inner, *stray]
     below = _below(found)
     if not below:
         return found
@@ -92,9 +97,10 @@ def _below(found):
 def _platform(found):
     """(name, function from an entry to its origins): of the platform whose names most tops have."""
     tops = {entry.parts[0] for entry in found}
-    if any(entry.parts == (METADATA,) for entry in found):
-        others = tops - {METADATA}
-        if others and all(re.fullmatch(r"submission_\d+", top) for top in others):
+    if any(entry.parts == (METADATA,) and not entry.fault for entry in found):
+        # A student could have handed in a file of that name, but not among such folders alone.
+        hand_ins = {e.parts[0] for e in found if len(e.parts) > 1 or e.suffix in (".ipynb", ".zip")}
+        if hand_ins and all(re.fullmatch(r"submission_\d+", top) for top in hand_ins):
             return GRADESCOPE, _gradescope(found)
     for platform, pattern in NAMES.items():
         matches = {top: m for top in tops if (m := re.fullmatch(pattern, top, re.S))}
