@@ -47,11 +47,11 @@ class Entry:
     def suffix(self) -> str:
         return os.path.splitext(self.parts[-1])[1].lower()
 
-    def read(self) -> bytes:
+    def read(self, most: int = SIZE_LIMIT_BYTES + 1) -> bytes:
         """The bytes, at most one more than a notebook may have; raises `OSError` if it cannot."""
         try:
             with self.opened() as file:
-                return file.read(SIZE_LIMIT_BYTES + 1)
+                return file.read(most)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
             raise OSError(errno.EIO, f"the archive cannot be read there ({error})") from error
 

@@ -31,7 +31,7 @@ NAMES = {
     r"(?P<sent>[^-]*\d{4},? \d{3,4}(?: [AP]M)?)(?: - .+)?",
     BLACKBOARD: r"(?P<head>.+?)_attempt_(?P<sent>\d{4}(?:-\d{2}){5})(?:_.*|(?P<receipt>\.txt))",
 }
-METADATA = "submission_metadata.yml"
+METADATA, METADATA_BYTES = "submission_metadata.yml", 200_000_000  # results are in it too
 RECEIPT = re.compile(rb"\s*Name:[^\n]*\(([^()\n]+)\)\s*\n")
 # A lone folder that is called so holds hand-ins of a class, and is no student's.
 WRAPPING = re.compile(
@@ -174,7 +174,7 @@ def _is_date(match):
 
 def _gradescope(found):
     """From the folder of a submission to those who handed it in; a group's is each member's."""
-    (text,) = (entry.read() for entry in found if entry.parts == (METADATA,))
+    text = next(e.read(METADATA_BYTES) for e in found if e.parts == (METADATA,) and not e.fault)
     by_folder = {}
     for folder, record in _yaml(text).items():
         record = record if isinstance(record, dict) else {}
