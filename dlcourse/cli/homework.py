@@ -1,6 +1,7 @@
 """`dlcourse homework`: release homework, check it before hand-in, grade submissions."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,12 +22,13 @@ Name = Annotated[
 def release(
     homework: Name,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the two files.")
+        Path, typer.Option("--output", "-o", help="Folder for the two folders.")
     ] = Path("released"),
 ):
     """Make the students' notebook and the grader's bundle from a master notebook.
 
-    Hand out the notebook. Keep the bundle: it holds the hidden tests and every answer.
+    Hand out what is in OUTPUT/students. Keep OUTPUT/private: it holds the hidden tests, every
+    answer, and the secret that hidden inputs are drawn from.
     """
     with _in_one_line():
         from dlcourse.grading import release as room
@@ -101,6 +103,9 @@ def grade(  # noqa: PLR0913  the options of a command are the arguments of its f
             "regular expression with (?P<student>...)."
         ),
     ] = "",
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that grade, 0 for one a core.")
+    ] = 0,
     scheduler: Annotated[
         str, typer.Option(help="Grade on a Dask cluster, tcp://host:8786, instead.")
     ] = "",
@@ -116,15 +121,29 @@ def grade(  # noqa: PLR0913  the options of a command are the arguments of its f
 
     Writes grades.csv, canvas.csv, moodle.csv, results.json, a report for each student and
     class.html. Results are kept in results.sqlite: what is graded already is not graded again.
+
+    Exit code 0: all hand-ins are graded. 1: the machine failed at some, or a report cannot be
+    written; run it again. 2: nothing could be done.
     """
     with _in_one_line():
-        from dlcourse.grading.finding import find
+        from dlcourse.grading import finding
         from dlcourse.grading.marking.folder import grade_folder, rules, setting
+        from dlcourse.grading.marking.summary import summary
+        from dlcourse.grading.secret import NAME
 
-        how = setting(scheduler, untrusted_marks)
+        path = finding.locate(homework).absolute()
+        private = str(path), str(path.with_name(NAME))
+        how = setting(workers, scheduler, untrusted_marks)
+        how = replace(how, secret=finding.secret_of(path), private=private)
         said = rules(deadline, times, roster, name_pattern)
-        report = grade_folder(find(homework), submissions, output, how, said)
-        typer.echo(f"Marks: {output / 'grades.csv'}\nClass report: {report}")
+        done = grade_folder(finding.read(path), submissions, output, how, said)
+    for line in [*summary(done.rows), *done.notes]:
+        typer.echo(line)
+    for line in done.unwritten:
+        typer.secho(line, fg="red")
+    typer.echo(f"Marks: {output / 'grades.csv'}\nClass report: {done.report}")
+    if not done.is_complete:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

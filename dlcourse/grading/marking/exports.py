@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.marking.collection import COUNTS, HandIn
-from dlcourse.grading.marking.results import Result
+from dlcourse.grading.marking.results import NOT_GRADED, Result
 from dlcourse.grading.marking.similarity import Similarity
 from dlcourse.grading.marking.submission import OK
 
 NOTHING_ALIKE = Similarity((), {})
-NOT_GRADED, UNTRUSTED = "not graded", "untrusted"
 # What makes a formula, at the beginning of a cell or of what a program that separates cells
 # otherwise takes for one; the last four are the same signs in the width of Chinese script.
 FORMULA = re.compile("(^|[;\t\r\n])(?=[\\s\"']*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
@@ -40,12 +39,12 @@ class Row:
     @property
     def earned(self) -> float | None:
         """The mark; None where there is none, which is not a mark of zero."""
-        return self.result.earned if self.result and self.status != NOT_GRADED else None
+        return self.result.earned if self.result else None
 
     @property
     def is_graded(self) -> bool:
         """Whether the notebook ran and its mark says something of its code."""
-        return self.earned is not None and self.status in (OK, UNTRUSTED)
+        return self.result is not None and self.result.is_graded
 
 
 def rows(hand_ins: list[HandIn], results: dict[str, Result]) -> list[Row]:

@@ -11,7 +11,8 @@ import re
 
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.marking.collection import COUNTS
-from dlcourse.grading.marking.exports import UNTRUSTED, Row, harmless, number
+from dlcourse.grading.marking.exports import Row, harmless, number
+from dlcourse.grading.marking.results import UNTRUSTED
 from dlcourse.grading.marking.roster import CANVAS, MOODLE, Roster, key
 
 CANVAS_HEAD = ["Student", "ID", "SIS Login ID", "Section"]
@@ -87,6 +88,12 @@ def moodle_csv(homework: Homework, rows: list[Row], roster: Roster | None) -> tu
         if maximum is not None and (said := _other_maximum("moodle.csv", line[maximum], homework)):
             notes.append(said)
     return _csv([header, *lines], roster.delimiter), " ".join(dict.fromkeys(notes))
+
+
+def notes(homework: Homework, rows: list[Row], roster: Roster | None) -> list[str]:
+    """What is to be said of both tables."""
+    written = (table(homework, rows, roster) for table in (canvas_csv, moodle_csv))
+    return [note for _, note in written if note]
 
 
 def _counted(rows):

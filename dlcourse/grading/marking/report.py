@@ -19,9 +19,10 @@ import jinja2
 from markupsafe import Markup, escape
 
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import exports, gradebooks, similarity
+from dlcourse.grading.marking import exports, gradebooks, similarity, summary
 from dlcourse.grading.marking.collection import COUNTS
 from dlcourse.grading.marking.exports import Row
+from dlcourse.grading.marking.results import NOT_GRADED
 from dlcourse.grading.marking.roster import Roster
 from dlcourse.grading.marking.similarity import Pair, Similarity
 from dlcourse.grading.marking.store import Store
@@ -36,31 +37,37 @@ def write(
     folder,
     store: Store | None = None,
     roster: Roster | None = None,
-    notes: tuple[str, ...] = (),
+    unwritten: list[str] | None = None,
 ) -> Path:
     """Write everything below `folder`; returns the class report.
 
-    What a student's cells showed is taken from `store`, one student at a time. `notes` are said at
-    the top of the class report, as is what there is to say of the gradebooks.
+    What a student's cells showed is taken from `store`, one student at a time. A file that cannot
+    be written gets a line in `unwritten`, and the others are written; without it, `OSError`.
     """
+
+    def put(path, text):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _put(path, text)
+        except OSError as error:
+            if unwritten is None:
+                raise
+            unwritten.append(f"{path} cannot be written ({error.strerror}).")
+
     folder, alike = Path(folder), look_alikes(homework, rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    canvas, about_canvas = gradebooks.canvas_csv(homework, rows, roster)
-    moodle, about_moodle = gradebooks.moodle_csv(homework, rows, roster)
-    _put(folder / "grades.csv", exports.grades_csv(homework, rows, alike))
-    _put(folder / "canvas.csv", canvas)
-    _put(folder / "moodle.csv", moodle)
-    _put(folder / "results.json", exports.results_json(homework, rows))
+    put(folder / "grades.csv", exports.grades_csv(homework, rows, alike))
+    put(folder / "canvas.csv", gradebooks.canvas_csv(homework, rows, roster)[0])
+    put(folder / "moodle.csv", gradebooks.moodle_csv(homework, rows, roster)[0])
+    put(folder / "results.json", exports.results_json(homework, rows))
     for row in rows:
         if row.result:
             home = folder / "students" / page_name(row.hand_in.student)
-            home.mkdir(parents=True, exist_ok=True)
-            _put(home / "results.json", json.dumps(exports.gradescope(row)))
-            full = store and store.find(homework, row.result.submission)
+            put(home / "results.json", json.dumps(exports.gradescope(row)))
+            full = store and store.full(row.result)
             page = student_page(homework, replace(row, result=full) if full else row)
-            _put(home / "report.html", page)
-    said = tuple(note for note in (*notes, about_canvas, about_moodle) if note)
-    _put(folder / "class.html", class_page(homework, rows, alike, said))
+            put(home / "report.html", page)
+    notes = gradebooks.notes(homework, rows, roster)
+    put(folder / "class.html", class_page(homework, rows, alike, tuple(notes)))
     return folder / "class.html"
 
 
@@ -88,7 +95,7 @@ def class_page(
         rows=rows,
         n_files=sum(row.hand_in.entry is not None for row in rows),
         graded=graded,
-        ungraded=[row.hand_in.student for row in rows if row.status == exports.NOT_GRADED],
+        ungraded=[row.hand_in.student for row in rows if row.status == NOT_GRADED],
         notes=notes,
         mean=statistics.fmean(points) if points else 0,
         median=statistics.median(points) if points else 0,
@@ -98,6 +105,7 @@ def class_page(
         alike=alike,
         not_compared=sorted(by_reason.items()),
         caveat=similarity.CAVEAT,
+        sandboxes=summary.sandboxes(rows),
         pages={row.hand_in.student: page_name(row.hand_in.student) for row in rows},
     )
 
