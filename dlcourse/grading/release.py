@@ -1,4 +1,4 @@
-"""Release a homework: the student's notebook, and the grader's bundle.
+"""Release a homework: the student's notebook, and in another folder the grader's bundle.
 
 The notebook needs no other file. Its first cell installs the package where it is missing, its setup
 cell carries the visible tests, and of the hidden ones, of solutions and of mutants nothing is left:
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcourse.grading import secret
 from dlcourse.grading.check import outcome
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.recording import TESTS_USE, InProcess, attempt, namespace_of
@@ -42,6 +43,7 @@ check = Checks(
 {mistakes}
 \'\'\',
 )"""
+STUDENTS, PRIVATE = "students", "private"  # folders of a release
 TEST = """\
 @test({question!r}, points={points:g}, hint={hint!r})
 {source}"""
@@ -54,19 +56,26 @@ class Leak(ValueError):
 
 
 def release(homework: Homework, folder) -> tuple[Path, Path]:
-    """Write `<name>.ipynb` for students and `<name>.bundle.json` for the grader into `folder`."""
+    """Write `students/<name>.ipynb` and `private/<name>.bundle.json` below `folder`.
+
+    Only the owner can read the private folder. The course's secret is made in it; a later release
+    into the same folder keeps it, so that marks stay.
+    """
     notebook = to_bytes(student_notebook(homework))
     for line in leaks(homework, notebook):
         raise Leak(
             f"The line {line!r} of a solution, a hidden test or a mutant would be left in the "
             "students' notebook. Move it between the markers, or word the public text otherwise."
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / f"{homework.name}.ipynb", folder / f"{homework.name}.bundle.json"
-    for path, data in zip(paths, (notebook, homework.to_bytes()), strict=True):
-        path.write_bytes(data)
-    return paths
+    students, private = Path(folder, STUDENTS), Path(folder, PRIVATE)
+    students.mkdir(parents=True, exist_ok=True)
+    private.mkdir(mode=0o700, exist_ok=True)
+    private.chmod(0o700)
+    path, bundle = students / f"{homework.name}.ipynb", private / f"{homework.name}.bundle.json"
+    secret.kept_in(private)
+    path.write_bytes(notebook)
+    secret.write_private(bundle, homework.to_bytes())
+    return path, bundle
 
 
 def student_notebook(homework: Homework) -> dict:

@@ -12,13 +12,16 @@ import contextlib
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dlcourse.grading.sandbox import files, host, self_test
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
+    KilledFromOutside,
     MissingFunction,
     ProtocolError,
+    SandboxEnded,
     SandboxUnavailable,
     StudentError,
     StudentFailure,
@@ -70,12 +73,14 @@ class Executor:
         isolation: str = STRICT,
         with_torch: bool = False,
         hidden_modules: Sequence[str] = (),
+        private: Sequence[Path] = (),
     ):
         if isolation not in (STRICT, UNTRUSTED):
             raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")
         self.limits = limits or Limits()
         self.isolation, self.with_torch = isolation, with_torch
         self.hidden_paths = files.hidden(hidden_modules)
+        self.private = [Path(path).absolute() for path in private]
         self.zygote = None
 
     def __enter__(self) -> "Executor":
@@ -102,6 +107,20 @@ class Executor:
         return host.Zygote(kind, self.limits, self.with_torch, self.hidden_paths)
 
     def _proven(self, kind):
+        """A proven zygote. One that ended meanwhile says nothing of its kind, so it is tried again.
+
+        A proof that came to its end and failed is not.
+        """
+        try:
+            return self._proven_once(kind)
+        except (SandboxEnded, KilledFromOutside):
+            pass
+        try:
+            return self._proven_once(kind)
+        except KilledFromOutside as error:
+            raise SandboxUnavailable(f"{kind}: {error}, twice") from None
+
+    def _proven_once(self, kind):
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dlcourse.grading.sandbox import bubblewrap, cgroups, files
-from dlcourse.grading.sandbox.failures import SandboxUnavailable
+from dlcourse.grading.sandbox.failures import SandboxEnded
 from dlcourse.grading.sandbox.inside.confine import WRITABLE
 from dlcourse.grading.sandbox.limits import MEBIBYTE, Limits
 
@@ -32,11 +33,30 @@ class Fork:
     def __init__(self, pid: int, handle: int, channel: socket.socket):
         self.pid, self.handle, self.channel = pid, handle, channel
         self.host_pid = host_pid(handle)
+        self.delays = {}  # nanoseconds that its threads waited for a processor, when last seen
 
     def cpu_seconds(self) -> float:
         """CPU time of all its threads so far, at the resolution of the scheduler."""
         # The clock that clock_getcpuclockid(3) gives for a process.
         return time.clock_gettime((~self.host_pid << 3) | 2)
+
+    def newly_delayed_seconds(self) -> float:
+        """How long it was ready and not let run since the last call, by its most delayed thread.
+
+        The second number of schedstat; where the kernel shows none, nothing was delayed.
+        """
+        before, self.delays = self.delays, {}
+        for path in Path(f"/proc/{self.host_pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError):
+                self.delays[path] = int(path.read_text().split()[1])
+        new = (delay - before.get(path, 0) for path, delay in self.delays.items())
+        return max(new, default=0) / 1e9
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether it has ended; waits for it so long at most."""
+        poller = select.poll()
+        poller.register(self.handle, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
 
     def kill(self):
         signal.pidfd_send_signal(self.handle, signal.SIGKILL)
@@ -72,7 +92,7 @@ class Zygote:
         self.hidden_paths = hidden_paths
         self.scratch = Path(tempfile.mkdtemp(prefix="dlcourse-"))
         self.log = tempfile.TemporaryFile()
-        self.group = None
+        self.group, self.n_memory_kills = None, 0
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(START_SECONDS)
         try:
@@ -144,6 +164,13 @@ class Zygote:
         if self.group:
             self.group.add(pid)
 
+    def was_out_of_memory(self) -> bool:
+        """Whether the sandbox's own limit of memory has killed a process since the last call."""
+        before = self.n_memory_kills
+        if self.group:
+            self.n_memory_kills = self.group.n_memory_kills()
+        return self.n_memory_kills > before
+
     def is_alive(self) -> bool:
         return self.control.fileno() != -1 and self.process.poll() is None
 
@@ -202,7 +229,7 @@ class Zygote:
     def _unavailable(self, what):
         self.log.seek(0)
         said = self.log.read()[-2000:].decode(errors="replace").strip()
-        return SandboxUnavailable(f"{self.isolation}: {what}. {said}".strip())
+        return SandboxEnded(f"{self.isolation}: {what}. {said}".strip())
 
     def close(self):
         """End the zygote and everything in its sandbox."""

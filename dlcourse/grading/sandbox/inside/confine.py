@@ -88,10 +88,9 @@ def give_up_rights():
 
 def limit_resources(limits: Limits, address_space_bytes: int):
     """Limits that the kernel keeps even if the grader is slow to look."""
-    cpu_seconds = int(limits.notebook_cpu_seconds + limits.submission_wall_seconds) + 1
     ceilings = {
         resource.RLIMIT_AS: address_space_bytes + limits.memory_bytes,
-        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_CPU: most_cpu_seconds(limits),
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_CORE: 0,
@@ -100,6 +99,11 @@ def limit_resources(limits: Limits, address_space_bytes: int):
     }
     for kind, ceiling in ceilings.items():
         resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def most_cpu_seconds(limits: Limits) -> int:
+    """CPU seconds after which the kernel kills a fork."""
+    return int(limits.notebook_cpu_seconds + limits.submission_wall_seconds) + 1
 
 
 def limit_threads(n_threads: int):

@@ -11,6 +11,8 @@ import csv
 import ctypes
 import errno
 import functools
+import resource
+import signal
 import struct
 from pathlib import Path
 
@@ -67,15 +69,37 @@ def _conditions(own_pid):
         denied,
         _give(_ALLOW),
     ]
+    # All limits but that of CPU seconds, which the kernel enforces by that same signal.
+    own_limits = [
+        _argument(1),
+        _step(_EQUAL, resource.RLIMIT_CPU, 4, 0),
+        _argument(0),
+        _step(_EQUAL, 0, 1, 0),
+        _step(_EQUAL, own_pid, 0, 1),
+        _give(_ALLOW),
+        denied,
+    ]
+
+    def to_itself(signal_index):
+        """Any signal but the one that cannot be caught: that one means that the machine kills."""
+        return [
+            _argument(0),
+            _step(_EQUAL, own_pid, 0, 3),
+            _argument(signal_index),
+            _step(_EQUAL, signal.SIGKILL, 1, 0),
+            _give(_ALLOW),
+            denied,
+        ]
+
     return {
         "clone": threads_only,
         "mmap": private_memory,
         "ioctl": _one_of(1, _TERMINAL_QUESTIONS),
         "prctl": _one_of(0, _OWN_NAME),
         "fcntl": _one_of(1, _FILE_FLAGS),
-        "prlimit64": _one_of(0, [0, own_pid]),
-        "kill": _one_of(0, [own_pid]),
-        "tgkill": _one_of(0, [own_pid]),
+        "prlimit64": own_limits,
+        "kill": to_itself(1),
+        "tgkill": to_itself(2),
     }
 
 
