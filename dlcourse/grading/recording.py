@@ -1,7 +1,8 @@
 """A student's functions as a test sees them, with each call written down.
 
 Tests are functions of `student`, whose attributes are the student's functions. Here `student` is a
-notebook's own namespace; the grader has a proxy in its place that calls into the sandbox.
+notebook's own namespace; the grader has a proxy in its place that calls into the sandbox. Results
+pass through the same frames in both, so that one road takes nothing which the other refuses.
 """
 
 import copy
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcourse.grading.expectations import same
+from dlcourse.grading.sandbox import protocol, values
+from dlcourse.grading.sandbox.failures import BadValue
 
 TESTS_USE = """\
 import numpy as np
@@ -56,20 +59,36 @@ class InProcess:
         function = self._namespace.get(name)
         if not callable(function):
             raise NotDefined(f"`{name}` is not defined yet. Run the cell that defines it.")
-        return _ByValue(function)
+        return _ByValue(function, name)
 
 
 class _ByValue:
-    def __init__(self, function):
-        self._function = function
+    def __init__(self, function, name):
+        self._function, self._name = function, name
 
     def __call__(self, *args, **kwargs):
-        return self._function(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+        result, _ = self._called(args, kwargs)
+        return as_data(self._name, result)
 
     def with_args(self, *args, **kwargs):
         """The result, and the arguments as the call left them."""
+        return as_data(self._name, self._called(args, kwargs))
+
+    def _called(self, args, kwargs):
         args = copy.deepcopy(args)
         return self._function(*args, **copy.deepcopy(kwargs)), args
+
+
+def as_data(name, value):
+    """`value`, returned by the function `name`, as it leaves the sandbox; `BadValue` if it cannot.
+
+    Whoever handed in another kind of object would read the same refusal in the report.
+    """
+    try:
+        frame = protocol.pack({"result": values.encode(value)})
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadValue(f"`{name}` returned no data: {error}.") from None
+    return values.decode(protocol.unpack(frame[4:])["result"])
 
 
 class Recorder:

@@ -5,6 +5,7 @@ cell carries the visible tests, and of the hidden ones, of solutions and of muta
 `release` looks for each of their lines and refuses where it finds one.
 """
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -36,6 +37,7 @@ check = Checks(
     globals(),
     homework={homework!r},
     functions={functions!r},
+    grader={grader!r},
     tests=r\'\'\'
 {tests}
 \'\'\',
@@ -123,7 +125,12 @@ def checks_source(homework: Homework) -> str:
         raise ValueError("Tests and hints must not hold three single quotes in a row.")
     return SETUP.format(
         homework=homework.name,
-        functions={q.id: list(q.functions) for q in homework.questions},
+        functions={q.id: _signatures(q) for q in homework.questions},
+        grader={
+            "points": homework.points,
+            "torch": homework.needs_torch,
+            "withheld": list(homework.flagged),
+        },
         tests=tests,
         mistakes="{" + written + "}",
     )
@@ -164,6 +171,16 @@ def _answers(homework, question):
             if error is not None:
                 known.append([mistake.hint, [outcome(call) for call in calls]])
         yield f"{question.id} {test.name}", known
+
+
+def _signatures(question):
+    """The functions of a question with their arguments, as the starter has them."""
+    heads = {
+        node.name: f"{node.name}({ast.unparse(node.args)})"
+        for node in ast.parse(question.starter).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    return [heads[name] for name in question.functions]
 
 
 def _without(source, starter):
