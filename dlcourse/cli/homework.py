@@ -42,23 +42,30 @@ def release(
 def submit_check(
     notebook: Annotated[Path, typer.Argument(help="Your notebook, for instance mine.ipynb.")],
 ):
-    """Say what a grader would refuse, before you hand in.
+    """Say what a grader would, before you hand in.
 
-    Runs all cells in a fresh process, then the visible tests. Exit code 1 if something is wrong.
+    Grades the notebook by its visible tests as the grader does: all cells in a fresh process, with
+    the same limits, in the same sandbox where this machine has one. Exit code 0 if it is ready, 1
+    if a visible point would be lost.
     """
     with _in_one_line():
+        from dlcourse.grading.marking.progress import Progress
         from dlcourse.grading.marking.rehearsal import rehearse
 
-        found = rehearse(notebook)
-    typer.echo("\n\n".join(found.feedback))
+        with Progress() as tell:
+            found = rehearse(notebook, tell)
+    if found.questions:
+        typer.echo("\n\n".join(map(repr, found.questions)) + "\n")
     for remark in found.remarks:
         typer.echo(f"Note: {remark}")
     for problem in found.problems:
         typer.secho(f"Problem: {problem}", fg="red")
-    if found.problems:
+    questions = f"{found.n_passed} of {len(found.questions)} questions pass their visible tests"
+    points = f"{found.earned:g} of {found.points:g} points"
+    if not found.is_ready:
+        typer.secho(f"Not ready: {questions}, {points}.", fg="red")
         raise typer.Exit(1)
-    questions = f"{found.n_passed} of {len(found.feedback)} questions"
-    typer.secho(f"Ready to hand in: {questions} pass their visible tests.", fg="green")
+    typer.secho(f"Ready to hand in: {questions}, {points}.", fg="green")
 
 
 @app.command()

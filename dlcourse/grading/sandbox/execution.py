@@ -61,10 +61,14 @@ class Executor:
 
     `isolation` "strict" proves the sandbox before the first submission, or raises
     SandboxUnavailable; "untrusted marks" takes what this machine has. `with_torch` imports torch
-    once, for homework that uses it. `hidden_modules` are modules of this package that a notebook
-    may not import ("dlcourse.optim"). Enter it in the main thread: a sandbox ends with the thread
-    that has started it.
+    once, for homework that uses it. `hidden_modules` are modules that a notebook may not import,
+    of this package ("dlcourse.optim") or of others ("sklearn"), for they answer a question.
+    `private` are files and folders of this run that the proof tries to reach: the bundle, what was
+    handed in, the output. Enter it in the main thread: a sandbox ends with the thread that has
+    started it.
     """
+
+    run_kind = SubmissionRun
 
     def __init__(
         self,
@@ -79,22 +83,27 @@ class Executor:
             raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")
         self.limits = limits or Limits()
         self.isolation, self.with_torch = isolation, with_torch
-        self.hidden_paths = files.hidden(hidden_modules)
-        self.private = [Path(path).absolute() for path in private]
-        self.zygote = None
+        self.hidden_modules = tuple(hidden_modules)
+        files.hidden(self.hidden_modules)  # now, lest a wrong name should look like a bad machine
+        if with_torch and (torch := [m for m in hidden_modules if m.partition(".")[0] == "torch"]):
+            raise ValueError(
+                f"A homework that needs torch cannot withhold {torch}: torch needs it."
+            )
+        self.private = tuple(Path(path).absolute() for path in private)
+        self.zygote, self.refusals = None, []  # why the kinds of sandbox before this one failed
 
     def __enter__(self) -> "Executor":
         if sys.platform != "linux":
             raise SandboxUnavailable(f"There is no sandbox on {platform.system()}. {_CURE}")
-        refusals = []
+        self.refusals = []
         kinds = ["bubblewrap", "landlock"] + ["untrusted marks"] * (self.isolation == UNTRUSTED)
         for kind in kinds:
             try:
                 self.zygote = self._proven(kind)
                 return self
             except SandboxUnavailable as refusal:
-                refusals.append(f"{refusal}")
-        tried = "\n".join(f"  - {refusal}" for refusal in refusals)
+                self.refusals.append(str(refusal))
+        tried = "\n".join(f"  - {refusal}" for refusal in self.refusals)
         raise SandboxUnavailable(f"No sandbox holds on this machine.\n{tried}\n{_CURE}")
 
     def __exit__(self, *_):
@@ -104,7 +113,8 @@ class Executor:
 
     def start(self, kind: str) -> host.Zygote:
         """A zygote in a sandbox of this kind."""
-        return host.Zygote(kind, self.limits, self.with_torch, self.hidden_paths)
+        withheld, private = self.hidden_modules, self.private
+        return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
     def _proven(self, kind):
         """A proven zygote. One that ended meanwhile says nothing of its kind, so it is tried again.
@@ -148,7 +158,7 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
-        submission = SubmissionRun(self.zygote, cells, seed_material, self.limits)
+        submission = self.run_kind(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
             yield Student(submission.outcomes, submission.names, submission.call)

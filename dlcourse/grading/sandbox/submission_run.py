@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlcourse.grading.sandbox import reported, values
 from dlcourse.grading.sandbox.allowance import Allowance, Budget, TimeUp
@@ -37,7 +36,7 @@ class SubmissionRun:
 
     def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
-        self.room = limits  # for output, with what the cells so far have taken off
+        self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
         self.budget = Budget(limits.submission_wall_seconds)
         self.n_starts, self.verdict = 0, None
@@ -68,7 +67,7 @@ class SubmissionRun:
             allowance = self._open()
             self._send_notebook(allowance)
             while True:
-                message = self.channel.receive(allowance)
+                message = self._receive(allowance)
                 if "names" in message:
                     self.names = frozenset(reported.names(message["names"]))
                     return
@@ -88,7 +87,7 @@ class SubmissionRun:
     def _open(self):
         self.fork = self.zygote.spawn()
         self.last_host_pid = self.fork.host_pid
-        self.channel = Channel(self.fork.channel)
+        self.channel = self._connected()
         self._greet()
         limits = self.limits
         return self._allowance(limits.notebook_cpu_seconds, limits.notebook_wall_seconds)
@@ -134,12 +133,7 @@ class SubmissionRun:
 
     def _kept(self, outcome):
         """The outcome of a cell; what it holds is no longer free for the cells to come."""
-        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
-        self.room = replace(
-            self.room,
-            output_bytes=max(1, self.room.output_bytes - text),
-            plot_bytes=max(1, self.room.plot_bytes - plots),
-        )
+        self.room = self.room.after(outcome)
         return outcome
 
     def _condemn(self, error):
@@ -175,10 +169,16 @@ class SubmissionRun:
             raise self._unasked()
         allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
         self.channel.send(order, allowance)
-        reply = self.channel.receive(allowance)
+        reply = self._receive(allowance)
         if reply.get("id") != order["id"]:
             raise ProtocolError("It answered another call.")
         return reply
+
+    def _connected(self):
+        return Channel(self.fork.channel)
+
+    def _receive(self, allowance):
+        return self.channel.receive(allowance)
 
     def _unasked(self):
         """EOFError if the process has ended between calls, else ProtocolError."""

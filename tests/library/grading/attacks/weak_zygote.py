@@ -6,7 +6,8 @@ import sys
 from dlcourse.grading.sandbox.inside import confine, zygote
 
 EVERY_STEP = (
-    "fresh_files become_nobody give_up_rights limit_resources limit_threads filter_system_calls"
+    "fresh_files become count_own_threads give_up_rights limit_resources limit_threads "
+    "filter_system_calls"
 ).split()
 LEFT_OUT = {
     "open": EVERY_STEP,
@@ -35,4 +36,4 @@ def weaken(weakness):
 
 if __name__ == "__main__":
     weaken(sys.argv[1])
-    zygote.main(int(sys.argv[2]), with_torch=False)
+    zygote.main(int(sys.argv[2]))
