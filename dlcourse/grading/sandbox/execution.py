@@ -85,9 +85,9 @@ class Executor:
         self.isolation, self.with_torch = isolation, with_torch
         self.hidden_modules = tuple(hidden_modules)
         files.hidden(self.hidden_modules)  # now, lest a wrong name should look like a bad machine
-        if with_torch and (torch := [m for m in hidden_modules if m.partition(".")[0] == "torch"]):
+        if with_torch and any(module.partition(".")[0] == "torch" for module in hidden_modules):
             raise ValueError(
-                f"A homework that needs torch cannot withhold {torch}: torch needs it."
+                f"Homework that needs torch cannot withhold a part of it, got {[*hidden_modules]}."
             )
         self.private = tuple(Path(path).absolute() for path in private)
         self.zygote, self.refusals = None, []  # why the kinds of sandbox before this one failed

@@ -61,9 +61,9 @@ def hidden(modules: Iterable[str]) -> list[Path]:
 def _private():
     """What of the grader lies in this package, wherever that is shown."""
     for place in {PACKAGE, *(folder / PACKAGE.name for folder in packages())}:
-        yield place / "cli"
-        if (place / "grading").is_dir():
-            yield from (p for p in (place / "grading").iterdir() if p.name not in _GRADING_SHOWN)
+        if place.is_dir():
+            yield from place.glob("cli")
+            yield from (p for p in place.glob("grading/*") if p.name not in _GRADING_SHOWN)
 
 
 def _of_other_pythons():

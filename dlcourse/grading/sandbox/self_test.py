@@ -176,13 +176,15 @@ def _probe_files(zygote, student, paths):
 
 
 def _below(path):
-    """`path`, and what lies nearest in it, but not what is shown on purpose."""
-    shown, waiting = {*files.visible()}, collections.deque([path])
+    """`path`, and what lies nearest in it, but no library and no link to one."""
+    waiting = collections.deque([path])
     while waiting:
         found = waiting.popleft()
         yield found
         if found.is_dir() and not found.is_symlink() and os.access(found, os.R_OK | os.X_OK):
-            waiting += [entry for entry in sorted(found.iterdir()) if entry not in shown]
+            entries = sorted(found.iterdir())
+            libraries = {*files.shared_with(entries)}
+            waiting += [entry for entry in entries if entry not in libraries]
 
 
 def _ways_to_libraries(folder):

@@ -58,7 +58,8 @@ def encode(value, depth=0):
         return {"scalar": _encode_array(np.asarray(value))}
     if kind is Tensor:
         return {"tensor": _encode_array(np.asarray(value.array))}
-    if (torch := sys.modules.get("torch")) and isinstance(value, torch.Tensor):
+    torch = sys.modules.get("torch")
+    if isinstance(value, getattr(torch, "Tensor", ())):  # nothing where torch is not there in full
         return {"tensor": _encode_array(_of_tensor(value, torch))}
     return _encode_container(value, depth + 1)
 

@@ -1,5 +1,6 @@
 """A zygote that leaves out steps of its confinement: `python -m ... WEAKNESS DESCRIPTOR`."""
 
+import importlib
 import os
 import sys
 
@@ -14,6 +15,7 @@ LEFT_OUT = {
     "shared files": ["fresh_files"],
     "no filter": ["filter_system_calls"],
     "no limits": ["limit_resources"],
+    "shown": [],  # the answers lie where every notebook sees them, and one is imported
 }
 
 
@@ -30,6 +32,8 @@ def weaken(weakness):
     for step in LEFT_OUT[weakness]:
         assert hasattr(confine, step)
         setattr(confine, step, lambda *arguments: None)
+    if weakness == "shown":
+        importlib.import_module("dlcourse.losses")
     if weakness == "shared files":
         os.chmod(confine.WRITABLE, 0o1777)
 
