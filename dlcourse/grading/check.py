@@ -6,11 +6,21 @@ same mistake, and gets its hint.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from dlcourse.grading.expectations import Mismatch
+from dlcourse.grading.explaining import (
+    NotRun,
+    Raised,
+    advice,
+    is_arity,
+    is_exception,
+    raised_here,
+    told,
+)
+from dlcourse.grading.feedback import CheckedTest, Feedback, Summary
 from dlcourse.grading.recording import (
     TESTS_USE,
     InProcess,
@@ -19,92 +29,108 @@ from dlcourse.grading.recording import (
     namespace_of,
     same_answer,
 )
+from dlcourse.grading.sandbox.failures import MissingFunction
+from dlcourse.grading.stopping import TooLong, within
+
+LIMIT_SECONDS = 10.0  # of one test; the grader stops a call after four seconds of computing
 
 
-@dataclass(frozen=True)
-class CheckedTest:
-    """How one visible test went, in lines that a student reads."""
+class VisibleTest(NamedTuple):
+    """One visible test as the notebook carries it; `hint` is for mistakes that nobody knows."""
 
+    name: str
+    points: float
     claim: str
-    is_passed: bool
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, repr=False)
-class Feedback:
-    """How the visible tests of one question went; prints itself."""
-
-    question: str
-    tests: tuple[CheckedTest, ...]
-    problem: str = ""  # why no test could run
-
-    @property
-    def is_passed(self) -> bool:
-        return not self.problem and all(test.is_passed for test in self.tests)
-
-    def __repr__(self):
-        if self.problem:
-            return f"{self.question}: {self.problem}"
-        n_passed = sum(test.is_passed for test in self.tests)
-        lines = [f"{self.question}: {n_passed} of {len(self.tests)} visible tests pass."]
-        for test in self.tests:
-            lines += [f"{'pass' if test.is_passed else 'FAIL'}  {test.claim}"]
-            lines += [f"      {line}" for line in test.lines]
-        if self.is_passed:
-            lines.append("The hidden tests ask the same of other inputs.")
-        return "\n".join(lines)
+    hint: str
+    function: Callable
 
 
 class Checks:
-    """The visible tests of a homework, bound to the notebook whose `globals()` it is given."""
+    """The visible tests of a homework, bound to the notebook whose `globals()` it is given.
 
-    def __init__(
-        self, namespace: dict, *, homework: str, functions: dict, tests: str, mistakes: str
-    ):
-        self.homework, self.functions = homework, functions
-        self._student = InProcess(namespace)
-        self._mistakes = json.loads(mistakes)
+    `functions` maps each question to the functions that it asks for, with their arguments.
+    `grader` is for `dlcourse homework submit-check`: the "points" of the homework, the modules
+    "withheld", and whether "torch" is there.
+    """
+
+    def __init__(self, namespace, *, homework, functions, tests, mistakes, grader=None):
+        self.homework, self.grader = homework, grader or {}
+        self.functions = {q: [_name(text) for text in texts] for q, texts in functions.items()}
+        self._signatures = {_name(text): text for texts in functions.values() for text in texts}
+        self._namespace, self._mistakes = namespace, json.loads(mistakes)
         self._tests = {question: [] for question in functions}
         names = namespace_of(TESTS_USE) | {"test": self._register}
         exec(compile(tests, "<visible tests>", "exec"), names)
 
-    def __call__(self, question: str) -> Feedback:
-        """Run the visible tests of `question`, such as "q1"."""
+    def __call__(self, question: str | None = None) -> Feedback | Summary:
+        """Run the visible tests of `question`, such as "q1"; without one, those of all."""
+        if question is None:
+            every = tuple(self(question) for question in self.functions)
+            return Summary(self.homework, every, self.grader.get("points", 0))
         if question not in self.functions:
             raise ValueError(
                 f"`question` must be one of {', '.join(self.functions)}, got {question!r}."
             )
-        tests = []
-        for name, claim, function, hint in self._tests[question]:
-            error, calls = attempt(function, self._student)
-            if isinstance(error, NotDefined):
-                return Feedback(question, (), str(error))
-            if isinstance(error, NotImplementedError):
-                return Feedback(question, (), "not answered yet.")
-            lines = [] if error is None else _lines(error)
-            if error is not None:
-                lines.append(f"hint      {self._hint(f'{question} {name}', calls, hint)}")
-            tests.append(CheckedTest(claim, error is None, tuple(lines)))
-        return Feedback(question, tuple(tests))
+        return self.feedback(question, self._run(question), self._raised)
+
+    def feedback(self, question: str, went: Iterable, raised: Callable) -> Feedback:
+        """What to say about a question, if its tests `went` so: an error, or None, and the calls.
+
+        `raised(error)` says of an error what it is and where in the notebook it arose.
+        """
+        tests, problem = [], ""
+        for test, (error, calls) in zip(self._tests[question], went, strict=True):
+            about = raised(error) if error is not None else None
+            if isinstance(error, NotDefined | MissingFunction):
+                problem = problem or about.text
+            elif about and about.kind == "NotImplementedError":
+                problem = problem or "not answered yet."
+            lines = told(error, calls, about) if about else []
+            if about and (hint := self._hint(question, test, (error, calls), about)):
+                lines.append(f"hint      {hint}")
+            tests.append(CheckedTest(test.claim, error is None, tuple(lines), test.points))
+        return Feedback(question, tuple(tests), problem)
 
     def __repr__(self):
-        return f"Visible tests of {self.homework}: " + ", ".join(
-            f'check("{question}")' for question in self.functions
-        )
+        each = ", ".join(f'check("{question}")' for question in self.functions)
+        return f"Visible tests of {self.homework}: {each}, or check() for all of them"
+
+    def _run(self, question) -> Iterator:
+        """(error, calls) of each test; after an endless loop the others are not run."""
+        student, stopped = InProcess(self._namespace), None
+        for test in self._tests[question]:
+            if stopped:
+                yield NotRun("not run, because the one before it did not end"), []
+                continue
+            try:
+                yield within(LIMIT_SECONDS, attempt, test.function, student)
+            except TooLong as error:
+                stopped = TooLong(f"stopped after {LIMIT_SECONDS:g} seconds")
+                yield stopped.with_traceback(error.__traceback__), []
+
+    def _raised(self, error):
+        return raised_here(error, self._namespace)
 
     def _register(self, question, points, hint):
         def keep(function):
             claim = " ".join(function.__doc__.split())
-            self._tests[question].append((function.__name__, claim, function, hint))
+            test = VisibleTest(function.__name__, points, claim, hint, function)
+            self._tests[question].append(test)
 
         return keep
 
-    def _hint(self, test, calls, fallback):
+    def _hint(self, question, test, went, about: Raised):
+        error, calls = went
+        if isinstance(error, NotRun):
+            return ""
+        advised = advice(error, calls, about, self._signatures[calls[-1].function] if calls else "")
+        if advised and (is_arity(about) or not is_exception(error, calls)):
+            return advised
         given = [outcome(call) for call in calls]
-        for hint, outcomes in self._mistakes.get(test, ()):
+        for hint, outcomes in self._mistakes.get(f"{question} {test.name}", ()):
             if len(outcomes) == len(given) and all(map(_is_same, outcomes, given)):
                 return hint
-        return fallback
+        return advised or test.hint
 
 
 def outcome(call) -> dict | list:
@@ -113,6 +139,10 @@ def outcome(call) -> dict | list:
         return {"error": call.error}
     parts = call.result if isinstance(call.result, tuple) else (call.result,)
     return [_as_list(part) for part in parts]
+
+
+def _name(signature):
+    return signature.partition("(")[0]
 
 
 def _is_same(first, second):
@@ -129,9 +159,3 @@ def _as_list(value):
     if array.dtype.kind == "f":
         array = np.vectorize(lambda x: float(f"{x:.9g}"), otypes=[float])(array)
     return array.tolist() if array.dtype.kind in "biuf" else None
-
-
-def _lines(error):
-    if isinstance(error, Mismatch):
-        return [error.about, f"expected  {error.expected}", f"got       {error.got}"]
-    return [f"your code raised {type(error).__name__}: {error}"]

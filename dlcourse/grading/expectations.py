@@ -1,8 +1,13 @@
 """The one comparison that tests of homework make, for students and for the grader alike.
 
-got       what the student's function returned: a number, a truth value, or an array
+got       what the student's function returned: a number, a truth value, a text, an array, or a
+          list, tuple or dict of these
 expected  what it should have returned
 about     what the two are, in words that a student understands
+
+Equal is equal; a tolerance is for numbers that rounding may change, and those are finite. Infinity
+agrees with infinity of the same sign, and not a number with not a number, and neither with
+anything else: no bug that ends in one of them passes for a number that was expected.
 """
 
 import numpy as np
@@ -23,8 +28,8 @@ class Mismatch(AssertionError):
 def expect(got, expected, about, rtol=1e-6, atol=1e-9):
     """Raise `Mismatch` unless `got` has the kind, the shape and the values of `expected`.
 
-    Numbers may differ by `atol + rtol * |expected|`. Not a number is never equal to anything: a
-    test that could pass on it would pass on most bugs.
+    Finite numbers may differ by `atol + rtol * |expected|`. Infinity and not a number are expected
+    where `expected` has them, and nowhere else.
 
     >>> expect(0.5, 0.5, "probability at score zero")
     >>> expect([0.5, -1.0], np.array([0.5, 1.0]), "gradient")
@@ -37,18 +42,8 @@ def expect(got, expected, about, rtol=1e-6, atol=1e-9):
 
 
 def same(first, second, rtol=1e-6, atol=1e-9) -> bool:
-    """Whether two results are one answer, both wrong perhaps: not a number equals itself here."""
-    if first is None or second is None:
-        return first is second
-    if not (_is_numeric(first) and _is_numeric(second)):
-        return False
-    try:
-        first, second = np.asarray(first), np.asarray(second)
-    except NO_ARRAY:  # a ragged list
-        return False
-    if first.shape != second.shape or {first.dtype.kind, second.dtype.kind} - set("biuf"):
-        return False
-    return bool(np.allclose(first, second, rtol=rtol, atol=atol, equal_nan=True))
+    """Whether two results are one answer, both wrong perhaps."""
+    return _is_close(first, second, rtol, atol)
 
 
 def shown(value) -> str:
@@ -71,19 +66,52 @@ def shown(value) -> str:
 
 
 def _is_close(got, expected, rtol, atol):
-    if not _is_numeric(got):
-        return False
+    if expected is None or isinstance(expected, str | bytes):
+        return type(got) is type(expected) and got == expected
+    if isinstance(expected, dict):
+        return _are_close(got, expected, rtol, atol)
+    if not (_is_numeric(got) and _is_numeric(expected)):
+        return _are_close_in_turn(got, expected, rtol, atol)
     try:
         got, expected = np.asarray(got), np.asarray(expected)
-    except NO_ARRAY:
+    except NO_ARRAY:  # lists of different lengths
+        return _are_close_in_turn(got, expected, rtol, atol)
+    if got.shape != expected.shape or not _is_of_kind(got.dtype.kind, expected.dtype.kind):
         return False
-    if got.shape != expected.shape or got.dtype.kind not in "biuf":
+    return bool(_agree(got, expected, rtol, atol).all())
+
+
+def _are_close(got, expected, rtol, atol):
+    if not isinstance(got, dict) or got.keys() != expected.keys():
         return False
-    if (expected.dtype.kind == "b") != (got.dtype.kind == "b"):
+    return all(_is_close(got[key], expected[key], rtol, atol) for key in expected)
+
+
+def _are_close_in_turn(got, expected, rtol, atol):
+    """Item by item; both are lists or tuples, or they do not agree."""
+    lists = list | tuple
+    if not (isinstance(got, lists) and isinstance(expected, lists) and len(got) == len(expected)):
         return False
+    return all(_is_close(g, e, rtol, atol) for g, e in zip(got, expected, strict=True))
+
+
+def _is_of_kind(got, expected):
+    """Whether numbers of the dtype kind `got` may answer where `expected` is asked for."""
+    return got in {"b": "b", "c": "iufc"}.get(expected, "iuf" * (expected in "iuf"))
+
+
+def _agree(got, expected, rtol, atol):
+    """Entry by entry: equal, or finite and close."""
+    if got.dtype.kind in "iu" and expected.dtype.kind in "iu":
+        got, expected = got.astype(object), expected.astype(object)  # no difference overflows
+        return (got == expected) | (abs(got - expected) <= atol + rtol * abs(expected))
+    equal = (got == expected) | (np.isnan(got) & np.isnan(expected))
     if expected.dtype.kind == "b":
-        return bool((got == expected).all())
-    return bool((np.abs(got - expected) <= atol + rtol * np.abs(expected)).all())
+        return equal
+    wide = complex if "c" in got.dtype.kind + expected.dtype.kind else float
+    finite = np.isfinite(got) & np.isfinite(expected)
+    got, expected = (np.where(finite, x, 0).astype(wide) for x in (got, expected))
+    return equal | (finite & (np.abs(got - expected) <= atol + rtol * np.abs(expected)))
 
 
 def _is_numeric(value):

@@ -124,13 +124,14 @@ class Homework:
     def question_digest(self, id) -> str:
         """SHA-256 of all that decides about the points of one question.
 
-        Solutions are left out: only tests, hints and known mistakes enter a result.
+        Solutions are left out: only tests, hints and known mistakes enter a result, and which
+        modules a notebook may not import.
         """
         return self._question_digests[self.question(id).id]
 
     @functools.cached_property
     def _question_digests(self):
-        shared = [self.name, self.setup, self.oracle, self.needs_torch]
+        shared = [self.name, self.setup, self.oracle, self.needs_torch, self.flagged]
         digests = {}
         for question in self.questions:
             parts = asdict(question) | {"shared": shared}

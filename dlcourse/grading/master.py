@@ -5,6 +5,7 @@
     "dlcourse": {"homework": "logistic_regression", "number": 1,
                  "flagged": ["dlcourse.losses"], "torch": false}
 
+`flagged` are modules that answer a question: where homework is graded they cannot be imported.
 Cells without a tag below go to students as they stand. The tags of the others, by the tag toolbar
 of JupyterLab:
 

@@ -1,15 +1,20 @@
 """A student's functions as a test sees them, with each call written down.
 
 Tests are functions of `student`, whose attributes are the student's functions. Here `student` is a
-notebook's own namespace; the grader has a proxy in its place that calls into the sandbox.
+notebook's own namespace; the grader has a proxy in its place that calls into the sandbox. Results
+pass through the same frames in both, so that one road takes nothing which the other refuses.
 """
 
+import contextlib
+import contextvars
 import copy
 from dataclasses import dataclass
 
 import numpy as np
 
 from dlcourse.grading.expectations import same
+from dlcourse.grading.sandbox import protocol, values
+from dlcourse.grading.sandbox.failures import BadValue
 
 TESTS_USE = """\
 import numpy as np
@@ -56,20 +61,36 @@ class InProcess:
         function = self._namespace.get(name)
         if not callable(function):
             raise NotDefined(f"`{name}` is not defined yet. Run the cell that defines it.")
-        return _ByValue(function)
+        return _ByValue(function, name)
 
 
 class _ByValue:
-    def __init__(self, function):
-        self._function = function
+    def __init__(self, function, name):
+        self._function, self._name = function, name
 
     def __call__(self, *args, **kwargs):
-        return self._function(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+        result, _ = self._called(args, kwargs)
+        return as_data(self._name, result)
 
     def with_args(self, *args, **kwargs):
         """The result, and the arguments as the call left them."""
+        return as_data(self._name, self._called(args, kwargs))
+
+    def _called(self, args, kwargs):
         args = copy.deepcopy(args)
         return self._function(*args, **copy.deepcopy(kwargs)), args
+
+
+def as_data(name, value):
+    """`value`, returned by the function `name`, as it leaves the sandbox; `BadValue` if it cannot.
+
+    Whoever handed in another kind of object would read the same refusal in the report.
+    """
+    try:
+        frame = protocol.pack({"result": values.encode(value)})
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadValue(f"`{name}` returned no data: {error}.") from None
+    return values.decode(protocol.unpack(frame[4:])["result"])
 
 
 class Recorder:
@@ -115,12 +136,28 @@ def namespace_of(*sources: str) -> dict:
 
 def attempt(test, student, *rng):
     """Run one test; returns what it raised, None if it holds, and the calls that it made."""
-    recorder = Recorder(student)
+    recorder, raised = Recorder(student), None
     try:
         test(recorder, *rng)
     except Exception as error:  # whatever a wrong answer leads to, it is a wrong answer
-        return error, recorder.calls
-    return None, recorder.calls
+        raised = error
+    if (heard := _heard.get()) is not None:
+        heard.append((raised, recorder.calls))
+    return raised, recorder.calls
+
+
+@contextlib.contextmanager
+def overheard():
+    """A list to which every `attempt` in the block adds what it returns, whoever asked for it."""
+    heard = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+_heard = contextvars.ContextVar("heard", default=None)
 
 
 def replay(calls: list[Call], namespace: dict) -> list[Call]:

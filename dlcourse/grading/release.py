@@ -1,16 +1,18 @@
-"""Release a homework: the student's notebook, and the grader's bundle.
+"""Release a homework: the student's notebook, and in another folder the grader's bundle.
 
 The notebook needs no other file. Its first cell installs the package where it is missing, its setup
 cell carries the visible tests, and of the hidden ones, of solutions and of mutants nothing is left:
 `release` looks for each of their lines and refuses where it finds one.
 """
 
+import ast
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 
+from dlcourse.grading import secret
 from dlcourse.grading.check import outcome
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.recording import TESTS_USE, InProcess, attempt, namespace_of
@@ -35,6 +37,7 @@ check = Checks(
     globals(),
     homework={homework!r},
     functions={functions!r},
+    grader={grader!r},
     tests=r\'\'\'
 {tests}
 \'\'\',
@@ -42,6 +45,7 @@ check = Checks(
 {mistakes}
 \'\'\',
 )"""
+STUDENTS, PRIVATE = "students", "private"  # folders of a release
 TEST = """\
 @test({question!r}, points={points:g}, hint={hint!r})
 {source}"""
@@ -54,19 +58,26 @@ class Leak(ValueError):
 
 
 def release(homework: Homework, folder) -> tuple[Path, Path]:
-    """Write `<name>.ipynb` for students and `<name>.bundle.json` for the grader into `folder`."""
+    """Write `students/<name>.ipynb` and `private/<name>.bundle.json` below `folder`.
+
+    Only the owner can read the private folder. The course's secret is made in it; a later release
+    into the same folder keeps it, so that marks stay.
+    """
     notebook = to_bytes(student_notebook(homework))
     for line in leaks(homework, notebook):
         raise Leak(
             f"The line {line!r} of a solution, a hidden test or a mutant would be left in the "
             "students' notebook. Move it between the markers, or word the public text otherwise."
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / f"{homework.name}.ipynb", folder / f"{homework.name}.bundle.json"
-    for path, data in zip(paths, (notebook, homework.to_bytes()), strict=True):
-        path.write_bytes(data)
-    return paths
+    students, private = Path(folder, STUDENTS), Path(folder, PRIVATE)
+    students.mkdir(parents=True, exist_ok=True)
+    private.mkdir(mode=0o700, exist_ok=True)
+    private.chmod(0o700)
+    path, bundle = students / f"{homework.name}.ipynb", private / f"{homework.name}.bundle.json"
+    secret.kept_in(private)
+    path.write_bytes(notebook)
+    secret.write_private(bundle, homework.to_bytes())
+    return path, bundle
 
 
 def student_notebook(homework: Homework) -> dict:
@@ -114,7 +125,12 @@ def checks_source(homework: Homework) -> str:
         raise ValueError("Tests and hints must not hold three single quotes in a row.")
     return SETUP.format(
         homework=homework.name,
-        functions={q.id: list(q.functions) for q in homework.questions},
+        functions={q.id: _signatures(q) for q in homework.questions},
+        grader={
+            "points": homework.points,
+            "torch": homework.needs_torch,
+            "withheld": list(homework.flagged),
+        },
         tests=tests,
         mistakes="{" + written + "}",
     )
@@ -155,6 +171,16 @@ def _answers(homework, question):
             if error is not None:
                 known.append([mistake.hint, [outcome(call) for call in calls]])
         yield f"{question.id} {test.name}", known
+
+
+def _signatures(question):
+    """The functions of a question with their arguments, as the starter has them."""
+    heads = {
+        node.name: f"{node.name}({ast.unparse(node.args)})"
+        for node in ast.parse(question.starter).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    return [heads[name] for name in question.functions]
 
 
 def _without(source, starter):

@@ -1,39 +1,91 @@
 """Grade a folder of submissions from beginning to end: collect, grade, report."""
 
 import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlcourse.grading import secret
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import collection, exports, report
+from dlcourse.grading.marking import collection, exports, gradebooks, moments, report, roster
+from dlcourse.grading.marking.collection import NO_RULES, Rules
 from dlcourse.grading.marking.runs import Setting, run
 from dlcourse.grading.marking.store import Store
-from dlcourse.grading.sandbox.execution import UNTRUSTED, Limits
+from dlcourse.grading.marking.summary import not_graded
+from dlcourse.grading.sandbox.execution import STRICT, UNTRUSTED
 
-TIMES = "handed_in.csv"  # in the folder of submissions
+PARTIAL = re.compile(r"\..*\.(\d+)\.partial")
 
 
-def grade_folder(homework: Homework, submissions, output, setting: Setting, deadline="") -> Path:
-    """Grade all of `submissions`, write below `output`, and return the class report.
+@dataclass(frozen=True)
+class Finished:
+    """What a run has left: its rows, the class report, and what did not go as it should."""
 
-    When hand-ins came is read from handed_in.csv among them, with the columns `file` or `student`
-    and `handed_in`; for others the last change of the file counts.
+    rows: list[exports.Row]
+    report: Path
+    notes: list[str]  # on results that cannot be kept, and on the gradebooks
+    unwritten: list[str]  # files of the output that could not be written
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all hand-ins are graded and all reports written."""
+        return not (not_graded(self.rows) or self.unwritten)
+
+
+def grade_folder(
+    homework: Homework, submissions, output, setting: Setting, rules: Rules = NO_RULES
+) -> Finished:
+    """Grade all of `submissions` and write below `output`.
+
+    `output` may lie in the folder of submissions: then it is left out, and no hand-in.
     """
     submissions, output = Path(submissions), Path(output)
-    last = collection.moment(deadline, "the deadline") if deadline else None
-    times = {}
-    if (submissions / TIMES).is_file():
-        times = collection.read_times(submissions / TIMES)
-    hand_ins = collection.collect(submissions, last, times)
+    rules = replace(rules, leave_out=output)
+    hand_ins = collection.collect(submissions, homework, rules)
+    _make_ready(output)
+    private = (*setting.private, str(submissions.absolute()), str(output.absolute()))
+    own = setting.secret or secret.kept_in(output)
+    setting = replace(setting, secret=own, private=private)
     with Store(output / "results.sqlite") as store:
         rows = exports.rows(hand_ins, run(homework, hand_ins, store, setting))
-        return report.write(homework, rows, output, store)
+        unwritten = []
+        path = report.write(homework, rows, output, store, rules.roster, unwritten)
+        about = gradebooks.notes(homework, rows, rules.roster)
+        return Finished(rows, path, [*store.notes, *about], unwritten)
 
 
-def setting(scheduler="", untrusted_marks=False) -> Setting:
+def rules(deadline="", times="", roster_file="", name_pattern="") -> Rules:
+    """What the command's options say of the hand-ins; empty is not said."""
+    return Rules(
+        deadline=moments.last_moment(deadline, "the deadline") if deadline else None,
+        times=moments.read_times(times) if times else {},
+        roster=roster.read_roster(roster_file) if roster_file else None,
+        name_pattern=name_pattern,
+    )
+
+
+def setting(n_workers=0, scheduler="", untrusted_marks=False) -> Setting:
     """One process a core, or a Dask cluster; a sandbox that holds, or the declared lack of one."""
     return Setting(
-        n_workers=os.cpu_count() or 1,
+        n_workers=n_workers or len(os.sched_getaffinity(0)),
         scheduler=scheduler or None,
-        isolation=UNTRUSTED if untrusted_marks else "strict",
-        limits=Limits(),
+        isolation=UNTRUSTED if untrusted_marks else STRICT,
     )
+
+
+def _make_ready(output):
+    """The folder, without what a killed run left half written; `ValueError` if it is read-only."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"The folder {output} cannot be written ({error.strerror}). Name another one with "
+            "--output."
+        ) from error
+    for path in output.rglob(".*.partial"):
+        match = PARTIAL.fullmatch(path.name)
+        if match and not Path("/proc", match[1]).exists():
+            path.unlink(missing_ok=True)

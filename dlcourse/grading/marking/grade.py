@@ -1,14 +1,17 @@
 """Grade one submission: a pure function of the homework, the bytes handed in, and a sandbox.
 
 Tests run here, in the grader's process, and call the student's functions in the sandbox. Their
-random inputs are keyed by homework, test and submission: the same submission always gets the same
-mark, and an answer recorded for one submission is worth nothing in another.
+random inputs are keyed by homework, test, submission and the course's secret: the same submission
+always gets the same mark, an answer recorded for one submission is worth nothing in another, and
+who has all that is public cannot compute them.
 """
 
 import base64
 import functools
 import hashlib
+import hmac
 import inspect
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from dlcourse.grading.release import INSTALL, SETUP
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
+    KilledFromOutside,
     MissingFunction,
     ProtocolError,
     SandboxUnavailable,
@@ -29,8 +33,8 @@ from dlcourse.grading.sandbox.failures import (
     StudentGone,
 )
 
-INFRASTRUCTURE = (SandboxUnavailable, ProtocolError, OSError, EOFError)
-NO_CHECKS = "def check(question):\n    pass"  # the visible tests are run here, not in the sandbox
+INFRASTRUCTURE = (SandboxUnavailable, ProtocolError, KilledFromOutside, OSError, EOFError)
+NO_CHECKS = "def check(*questions):\n    pass"  # the visible tests are run here, not in the sandbox
 STOPS = {
     CallTimeout: "Your function did not come back in time.",
     StudentGone: "Your notebook could not be called: it ended, or took too long.",
@@ -42,60 +46,73 @@ class NotGraded(RuntimeError):
     """The machine, not the submission, failed twice. Nothing is recorded: grade it again."""
 
 
-def grade(homework: Homework, data: bytes, executor, only: tuple[str, ...] = ()) -> Result:
+def grade(
+    homework: Homework,
+    data: bytes,
+    executor,
+    only: tuple[str, ...] = (),
+    secret: bytes = b"",
+    seen: list | None = None,
+) -> Result:
     """The result of the submission `data`, graded in the sandbox of `executor`.
 
-    `only` names the questions to grade; without it all are. Raises `NotGraded` if the machine
-    fails twice, and nothing else, whatever the bytes are.
+    `only` names the questions to grade; without it all are. `secret` is what hidden inputs are
+    drawn from. If the machine fails, the notebook is run once more; `seen` keeps what its cells
+    showed the first time for whoever calls again, for a second run may know hidden inputs. Raises
+    `NotGraded` if the machine fails twice, and nothing else, whatever the bytes are.
     """
     handed_in = submission.read(data, homework.name, homework.functions)
     if not handed_in.is_gradable:
         return ungraded(homework, handed_in.digest, handed_in.status, handed_in.message)
-    for is_last in (False, True):
+    seen = [] if seen is None else seen
+    run = _Run(homework, handed_in, only, secret)
+    try:
+        return run.result(executor, seen)
+    except INFRASTRUCTURE:
         try:
-            return _run(homework, handed_in, executor, only, may_wait=is_last)
+            return run.result(executor, seen)
         except INFRASTRUCTURE as error:
-            if is_last:
-                raise NotGraded(f"The sandbox failed twice: {error}") from error
-        except _Busy:
-            continue
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            raise NotGraded(f"The sandbox failed twice: {error}") from error
 
 
-class _Busy(Exception):
-    """A limit on waiting, not on computing, was met: a busy machine perhaps."""
+@dataclass(frozen=True)
+class _Run:
+    """How one submission is to be run and asked."""
 
+    homework: Homework
+    handed_in: submission.Submission
+    only: tuple[str, ...]
+    secret: bytes
 
-def _run(homework, handed_in, executor, only, may_wait):
-    cells = runnable(homework, handed_in.cells)
-    seed = _key("notebook", homework.name, handed_in.digest)
-    asked = [q for q in homework.questions if not only or q.id in only]
-    with executor.run(cells, seed_material=seed) as student:
-        outcomes = student.outcomes
-        tests = _Tests(homework, student, handed_in.digest, may_wait)
-        # All visible tests come first: what they show of an exception was written before any
-        # hidden input was sent.
-        graded = {
-            (question.id, test.name): tests.graded(question, test)
-            for is_hidden in (False, True)
-            for question in asked
-            for test in question.tests
-            if test.is_hidden == is_hidden
-        }
-    errors = [outcome.error for outcome in outcomes if outcome.error]
-    if not may_wait and any(e.type == "TimeLimit" and "of waiting" in e.text for e in errors):
-        raise _Busy
-    questions = tuple(
-        GradedQuestion(q.id, q.title, tuple(graded[q.id, test.name] for test in q.tests))
-        for q in asked
-    )
-    shown = tuple(
-        _ran(source, outcome)
-        for source, cell, outcome in zip(handed_in.cells, cells, outcomes, strict=True)
-        if source == cell
-    )
-    flags = tuple(submission.imports_of((cell.source for cell in shown), homework.flagged))
-    return Result(homework.name, handed_in.digest, submission.OK, "", questions, shown, flags)
+    def result(self, executor, seen: list) -> Result:
+        """Run it and ask it; `seen` gets the outcomes of the cells unless it has some."""
+        homework, digest = self.homework, self.handed_in.digest
+        cells = runnable(homework, self.handed_in.cells)
+        seed = hashlib.sha256(f"notebook\0{homework.name}\0{digest}".encode()).digest()
+        asked = [q for q in homework.questions if not self.only or q.id in self.only]
+        with executor.run(cells, seed_material=seed) as student:
+            seen[:] = seen or [student.outcomes]
+            tests = _Tests(homework, student, digest, self.secret)
+            # All visible tests come first: what they show of an exception was written before any
+            # hidden input was sent.
+            graded = {
+                (question.id, test.name): tests.graded(question, test)
+                for is_hidden in (False, True)
+                for question in asked
+                for test in question.tests
+                if test.is_hidden == is_hidden
+            }
+        questions = tuple(
+            GradedQuestion(q.id, q.title, tuple(graded[q.id, test.name] for test in q.tests))
+            for q in asked
+        )
+        shown = tuple(
+            _ran(source, outcome)
+            for source, cell, outcome in zip(self.handed_in.cells, cells, *seen, strict=True)
+            if source == cell
+        )
+        flags = tuple(submission.imports_of((cell.source for cell in shown), homework.flagged))
+        return Result(homework.name, digest, submission.OK, "", questions, shown, flags)
 
 
 def runnable(homework: Homework, cells: tuple[str, ...]) -> list[str]:
@@ -119,9 +136,9 @@ def _squeezed(cell):
 class _Tests:
     """The tests of a homework on one student's functions."""
 
-    def __init__(self, homework: Homework, student, digest: str, may_wait: bool):
+    def __init__(self, homework: Homework, student, digest: str, secret: bytes):
         self.homework, self.compiled = homework, _compiled(homework)
-        self.student, self.digest, self.may_wait = student, digest, may_wait
+        self.student, self.digest, self.secret = student, digest, secret
 
     def graded(self, question: Question, test: UnitTest) -> GradedTest:
         """How one test went, with what the student may know about it."""
@@ -131,8 +148,6 @@ class _Tests:
             error, calls = attempt(function, self.student, *rng)
         if isinstance(error, INFRASTRUCTURE) and not isinstance(error, StudentFailure):
             raise error
-        if isinstance(error, CallTimeout) and "of waiting" in str(error) and not self.may_wait:
-            raise _Busy
         claim = "" if test.is_hidden else " ".join(test.claim.split())
         about = test.name, test.points, error is None, test.is_hidden, claim
         if error is None:
@@ -142,7 +157,8 @@ class _Tests:
 
     def _rng(self, question, test):
         decides = self.homework.question_digest(question.id)
-        key = _key("hidden", decides, self.digest, test.name)
+        public = "\0".join(("hidden", decides, self.digest, test.name))
+        key = hmac.digest(self.secret, public.encode(), "sha256")
         return np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
 
     def _explained(self, question, test, error, calls):
@@ -199,7 +215,3 @@ class _Compiled:
 
 
 _compiled = functools.lru_cache(maxsize=4)(_Compiled)
-
-
-def _key(*parts):
-    return hashlib.sha256("\0".join(parts).encode()).digest()

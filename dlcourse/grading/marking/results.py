@@ -4,6 +4,14 @@ import json
 from dataclasses import dataclass, replace
 
 from dlcourse.grading.homework import Homework, Question
+from dlcourse.grading.marking.submission import OK
+
+NOT_GRADED = "not graded"  # the machine failed: there is no mark
+UNTRUSTED = "untrusted"  # a mark that could be forged
+FORGEABLE = (
+    "Graded with --untrusted-marks, where no sandbox has to hold: the mark can be forged. Grade "
+    "again without."
+)
 
 
 @dataclass(frozen=True)
@@ -71,19 +79,33 @@ class Result:
 
     homework: str
     submission: str  # SHA-256 of the bytes
-    status: str  # "ok", or why there was nothing to grade
+    status: str  # "ok", "untrusted", "not graded", or why there was nothing to grade
     message: str
     questions: tuple[GradedQuestion, ...]
     cells: tuple[RanCell, ...] = ()
     flags: tuple[str, ...] = ()  # modules imported that answer a question
+    sandbox: str = ""  # in which it ran
+    key: str = ""  # under which it is stored
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether the notebook ran and its tests were asked."""
+        return self.status in (OK, UNTRUSTED)
 
     @property
     def points(self) -> float:
         return sum(question.points for question in self.questions)
 
     @property
-    def earned(self) -> float:
+    def earned(self) -> float | None:
+        """Points; None where the machine failed, for that is no zero."""
+        if self.status == NOT_GRADED:
+            return None
         return sum(question.earned for question in self.questions)
+
+    def untrusted(self) -> "Result":
+        """The same result as one that could be forged; a refusal cannot."""
+        return replace(self, status=UNTRUSTED, message=FORGEABLE) if self.is_graded else self
 
     def light(self) -> "Result":
         """The result without what cells showed: a class of them fits into memory."""
@@ -106,6 +128,11 @@ class Result:
     def with_questions(self, homework: Homework, graded: dict[str, GradedQuestion]) -> "Result":
         """The same run with these questions, in the order of the homework."""
         return replace(self, questions=tuple(graded[q.id] for q in homework.questions))
+
+
+def not_graded(homework: Homework, digest: str, message: str) -> Result:
+    """What there is where the machine failed: no mark, not even zeros, and the reason."""
+    return Result(homework.name, digest, NOT_GRADED, message, ())
 
 
 def ungraded(homework: Homework, digest: str, status: str, message: str) -> Result:

@@ -1,40 +1,23 @@
 """Results on disk: rows are added, never changed, so that no kill and no second run can spoil one.
 
-A result is keyed by homework bundle, submission and grader version, and each question of it by
-what decides about that question alone. When a test is fixed, the other questions are found as they
-were; only the fixed one is graded anew.
+A result is keyed by all that it depends on (`keys`), and each question of it by what decides about
+that question alone. When a test is fixed, the other questions are found as they were; only the
+fixed one is graded anew.
 """
 
-import functools
-import hashlib
+import itertools
 import sqlite3
 import time
 from pathlib import Path
 
-import dlcourse
-from dlcourse.grading.homework import Homework
+from dlcourse.grading.marking.keys import Key
 from dlcourse.grading.marking.results import (
     GradedQuestion,
     Result,
     question_from_json,
     question_to_json,
 )
-from dlcourse.grading.marking.submission import OK
 
-DECIDES = (  # modules of the grader that a mark depends on
-    "expectations.py",
-    "marking/grade.py",
-    "marking/submission.py",
-    "recording.py",
-    "sandbox/allowance.py",
-    "sandbox/inside/cells.py",
-    "sandbox/inside/magics.py",
-    "sandbox/limits.py",
-    "sandbox/protocol.py",
-    "sandbox/proxy.py",
-    "sandbox/submission_run.py",
-    "sandbox/values.py",
-)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY, homework TEXT NOT NULL, submission TEXT NOT NULL, bundle TEXT NOT NULL,
@@ -52,27 +35,16 @@ BEGIN SELECT RAISE(ABORT, 'results are added, never changed'); END;
 """
 
 
-@functools.cache
-def grader_version() -> str:
-    """The package's version and a digest of the code that decides about marks."""
-    folder, digest = Path(__file__).parents[1], hashlib.sha256()
-    for name in DECIDES:
-        digest.update((folder / name).read_bytes())
-    return f"{dlcourse.__version__}+{digest.hexdigest()[:16]}"
-
-
 class Store:
-    """The results in one SQLite file. Use it as a context manager."""
+    """The results in one SQLite file. Use it as a context manager.
+
+    A file that is damaged is put aside, and where none can be written the results are kept in
+    memory: grading goes on, and `notes` says what happened.
+    """
 
     def __init__(self, path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.executescript(SCHEMA)
-        for table in ("results", "questions"):
-            for verb in ("UPDATE", "DELETE"):
-                self._connection.executescript(APPEND_ONLY.format(verb=verb, table=table))
+        self.notes = []
+        self._connection = self._opened(Path(path))
 
     def __enter__(self):
         return self
@@ -80,64 +52,119 @@ class Store:
     def __exit__(self, *_):
         self._connection.close()
 
-    def find(self, homework: Homework, submission: str) -> Result | None:
-        """The result of this submission (its SHA-256) to this very bundle, if there is one."""
-        row = self._one("SELECT record FROM results WHERE key = ?", _key(homework, submission))
-        return Result.from_json(row) if row else None
+    def find(self, key: Key) -> Result | None:
+        """The result under this very key, if there is one."""
+        return self._read(Result.from_json, "SELECT record FROM results WHERE key = ?", key.result)
 
-    def known(self, homework: Homework, submission: str) -> dict[str, GradedQuestion]:
+    def full(self, result: Result) -> Result | None:
+        """A light result with what its cells showed, if it is stored."""
+        query = "SELECT record FROM results WHERE key = ?"
+        return self._read(Result.from_json, query, result.key)
+
+    def known(self, key: Key) -> dict[str, GradedQuestion]:
         """Questions of this submission that were graded by the tests that the homework has now."""
-        found = {}
-        for question in homework.questions:
-            key = _question_key(homework, question.id, submission)
-            if row := self._one("SELECT record FROM questions WHERE key = ?", key):
-                found[question.id] = question_from_json(row)
-        return found
+        query = "SELECT record FROM questions WHERE key = ?"
+        keys = key.questions.items()
+        found = {id: self._read(question_from_json, query, own) for id, own in keys}
+        return {id: question for id, question in found.items() if question}
 
-    def ran(self, homework: Homework, submission: str) -> Result | None:
-        """The latest result of this submission to this homework, whatever its tests were."""
-        query = (
-            "SELECT record FROM results WHERE homework = ? AND submission = ? AND grader = ? "
-            "ORDER BY written DESC"
-        )
-        row = self._one(query, homework.name, submission, grader_version())
-        return Result.from_json(row) if row else None
+    def ran(self, key: Key) -> Result | None:
+        """The first result of the same run of this notebook, whatever the tests were."""
+        query = "SELECT record FROM results WHERE submission = ? AND grader = ? ORDER BY written"
+        return self._read(Result.from_json, query, key.submission, key.run)
 
-    def add(self, homework: Homework, result: Result):
+    def add(self, key: Key, result: Result):
         """Write a result and its questions, all or nothing; what is there already stays."""
-        now, submission = time.time(), result.submission
-        row = _key(homework, submission), homework.name, submission, homework.digest
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*row, grader_version(), now, result.to_json()),
-            )
-            for graded in result.questions if result.status == OK else ():
-                key = _question_key(homework, graded.id, submission)
+        now = time.time()
+        row = key.result, key.homework, key.submission, key.bundle, key.run, now
+        graded = result.questions if result.is_graded else ()
+        try:
+            with self._transaction():
                 self._connection.execute(
-                    "INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, ?)",
-                    (key, graded.id, submission, now, question_to_json(graded)),
+                    "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*row, result.to_json()),
                 )
+                for question in graded:
+                    own = key.questions[question.id], question.id, key.submission, now
+                    self._connection.execute(
+                        "INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, ?)",
+                        (*own, question_to_json(question)),
+                    )
+        except sqlite3.Error as error:  # a full disk: this run reports the mark all the same
+            self._note(f"Results can no longer be kept ({error}): the next run grades them again.")
 
     def __len__(self):
         return self._one("SELECT count(*) FROM results")
 
+    def _opened(self, path):
+        for _ in range(2):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return _connected(path)
+            except (sqlite3.OperationalError, OSError) as error:
+                why = f"{path} cannot be written ({error})"
+                break
+            except sqlite3.DatabaseError as error:
+                why = f"{path} is damaged ({error})"
+                try:
+                    aside = _put_aside(path)
+                except OSError:
+                    break
+                self._note(f"{why}. It is kept as {aside.name}; all hand-ins are graded again.")
+        else:
+            why = f"{path} cannot be made anew"
+        self._note(f"{why}: results are not kept, and the next run grades all again.")
+        return _connected(":memory:")
+
+    def _note(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+
     def _transaction(self):
         self._connection.execute("BEGIN IMMEDIATE")
         return self._connection  # as a context manager it commits, or rolls back
+
+    def _read(self, parse, query, *parameters):
+        """The first record, parsed; None if there is none, or none that can be read."""
+        try:
+            record = self._one(query, *parameters)
+            return parse(record) if record else None
+        except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._note(f"A stored result cannot be read ({error}): it is graded again.")
+            return None
 
     def _one(self, query, *parameters):
         row = self._connection.execute(query, parameters).fetchone()
         return row[0] if row else None
 
 
-def _key(homework, submission):
-    return _hash(homework.digest, submission, grader_version())
+def _connected(path):
+    """A connection to a store that is whole and can be written; raises what sqlite3 raises."""
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        connection.executescript(SCHEMA)
+        for table in ("results", "questions"):
+            for verb in ("UPDATE", "DELETE"):
+                connection.executescript(APPEND_ONLY.format(verb=verb, table=table))
+        connection.execute("BEGIN IMMEDIATE")  # fails where nothing can be written
+        connection.execute("ROLLBACK")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _question_key(homework, id, submission):
-    return _hash(homework.question_digest(id), submission, grader_version())
-
-
-def _hash(*parts):
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _put_aside(path):
+    """Rename a damaged store, and what SQLite keeps beside it; the store's new path."""
+    taken = (path.with_name(f"{path.name}.damaged-{n}") for n in itertools.count(1))
+    aside = next(free for free in taken if not free.exists())
+    for end in ("", "-wal", "-shm"):
+        beside = path.with_name(path.name + end)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + end))
+    return aside

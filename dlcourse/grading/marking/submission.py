@@ -4,21 +4,23 @@ Nothing of a submission is trusted or run here. Whatever the bytes are, the answ
 cells of a notebook, or what is wrong with it, in words for the student.
 """
 
-import ast
 import hashlib
 import json
 import re
-import warnings
 from dataclasses import dataclass
 
-from dlcourse.grading.sandbox.inside.magics import plain_python
+from dlcourse.grading.sandbox.inside.magics import pieces, plain_python
 
 SIZE_LIMIT_BYTES = 10_000_000
 CODE_LIMIT_CHARACTERS = 1_000_000
 CELL_LIMIT = 2_000
-PARSED_CHARACTERS = 100_000  # of a cell: Python's parser takes a thousand bytes for each
-# a.b.c. ...: for an import the parser keeps all that stands before each dot.
-TOWER = re.compile(r"(?:\.[\s\\]*\w+[\s\\]*){100}")
+LONGEST_NAME = 80  # of a module, dots included
+IMPORT = re.compile(
+    r"(?:^|[;:])[ \t]*+(?:from[ \t]++([\w.]++)[ \t]++import\b[ \t]*+(\([^)]{0,5000}\)?|[^\n;]*+)"
+    r"|import[ \t]++([^\n;]++))",
+    re.MULTILINE,
+)
+IMPORTED = re.compile(r"([\w.]++|\*)(?:\s++as\s++\w++)?+")
 NAMED = re.compile(r"homework='(\w{1,80})'")  # in the cell that loads the checks
 
 OK = "ok"
@@ -65,37 +67,39 @@ def homework_of(data: bytes) -> str:
 
 
 def imports(cells) -> set[str]:
-    """Dotted names that cells import, each part of a from-import included, or hold as a string."""
+    """Dotted names that cells import, each part of a from-import included, or hold as a string.
+
+    They are looked for in the text: what Python's parser takes for hostile code, in time and in
+    memory, has no limit that could be relied on, and nothing of a submission is parsed here.
+    """
     names = set()
     for source in cells:
-        for node in ast.walk(parsed(source)):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and 0 < len(node.module or "") <= 80:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                names |= {node.value} if re.fullmatch(r"[\w.]{3,80}", node.value) else set()
+        code, texts = _without_texts(plain_python(source))
+        names |= {text for text in texts if re.fullmatch(r"[\w.]{3,80}", text)}
+        for module, parts, plain in IMPORT.findall(code):
+            items = (plain or parts.strip("()")).split(",")
+            found = [name for item in items if (name := IMPORTED.fullmatch(item.strip()))]
+            prefix = f"{module[:LONGEST_NAME]}." if module else ""
+            names |= {f"{prefix}{name[1][:LONGEST_NAME]}" for name in found}
+            names |= {module[:LONGEST_NAME]} - {""}
     return names
+
+
+def _without_texts(source):
+    """(code, texts): a cell on long lines, without comments; what stood between quotes apart."""
+    code, texts = [], []
+    for kind, text in pieces(source):
+        if kind == "text":
+            texts.append(text.strip("\"'"))
+        elif kind != "comment":
+            code.append(" " if kind == "continued" else text)
+    return "".join(code), texts
 
 
 def imports_of(cells, modules) -> list[str]:
     """Those of `modules` that cells import, themselves or a part of them."""
     found = imports(cells)
     return [m for m in modules if any(name == m or name.startswith(f"{m}.") for name in found)]
-
-
-def parsed(source) -> ast.AST:
-    """The syntax tree of a cell, without its magics; an empty one where it is not Python.
-
-    What would take Python's parser gigabytes is not given to it: nobody writes it by hand.
-    """
-    if len(source) > PARSED_CHARACTERS or TOWER.search(source):
-        return ast.Module([], [])
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return ast.parse(plain_python(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
 
 
 def _notebook(data):

@@ -1,4 +1,9 @@
-"""Time that a submission may take: CPU seconds decide, wall-clock seconds are the backstop."""
+"""Time that a submission may take: CPU seconds decide, wall-clock seconds are the backstop.
+
+What the machine takes is not the submission's. Nothing is charged beyond what was asked for: a
+grader that was stopped, or had to wait for a processor, finds its clock where it left it. And the
+time that the fork was ready to run, and was not let, is taken off.
+"""
 
 import os
 import time
@@ -6,26 +11,52 @@ import time
 from dlcourse.grading.sandbox.host import Fork
 
 _LEAST_WAIT_SECONDS = 0.002
+_LONGEST_WAIT_SECONDS = 1.0  # a grader that was stopped charges at most this
+_LOOK_SECONDS = 0.05  # of waiting, after which it is asked how much of it was the machine's
 
 
 class TimeUp(Exception):
     """An allowance is spent."""
 
 
-class Allowance:
-    """CPU seconds of one fork and wall-clock seconds, from now on."""
+class Budget:
+    """Wall-clock seconds that are left of one hand-in, whatever it spends them on."""
 
-    def __init__(self, fork: Fork, cpu_seconds: float, wall_seconds: float):
-        self.fork, self.cpu_seconds, self.wall_seconds = fork, cpu_seconds, wall_seconds
-        self.cpu_start, self.wall_start = fork.cpu_seconds(), time.monotonic()
+    def __init__(self, wall_seconds: float):
+        self.wall_seconds = self.left = wall_seconds
+
+
+class Allowance:
+    """CPU seconds of one fork and wall-clock seconds out of a budget, from now on."""
+
+    def __init__(self, fork: Fork, cpu_seconds: float, wall_seconds: float, budget: Budget):
+        self.fork, self.cpu_seconds, self.budget = fork, cpu_seconds, budget
+        self.wall_seconds = self.wall_left = wall_seconds
+        self.cpu_start, self.asked_at = fork.cpu_seconds(), time.monotonic()
+        self.granted, self.unsettled = 0.0, 0.0
 
     def __call__(self) -> float:
         """Seconds until it makes sense to ask again; TimeUp if either is spent."""
+        self._charge()
         cpu_left = self.cpu_seconds - (self.fork.cpu_seconds() - self.cpu_start)
-        wall_left = self.wall_seconds - (time.monotonic() - self.wall_start)
         if cpu_left <= 0:
             raise TimeUp(f"more than {self.cpu_seconds:g} seconds of computing")
-        if wall_left <= 0:
+        if self.wall_left <= 0:
             raise TimeUp(f"more than {self.wall_seconds:g} seconds of waiting")
+        if self.budget.left <= 0:
+            raise TimeUp(f"the rest of the {self.budget.wall_seconds:g} seconds of a hand-in")
         soonest = cpu_left / (os.cpu_count() or 1)  # if all its threads compute at once
-        return max(_LEAST_WAIT_SECONDS, min(soonest, wall_left))
+        wall_left = min(self.wall_left, self.budget.left, _LONGEST_WAIT_SECONDS)
+        self.granted = max(_LEAST_WAIT_SECONDS, min(soonest, wall_left))
+        return self.granted
+
+    def _charge(self):
+        """Take what has passed since the last call off what is left."""
+        now = time.monotonic()
+        self.unsettled += min(now - self.asked_at, max(self.granted, _LEAST_WAIT_SECONDS))
+        self.asked_at = now
+        if self.unsettled >= min(_LOOK_SECONDS, self.wall_left, self.budget.left):
+            spent = max(0.0, self.unsettled - self.fork.newly_delayed_seconds())
+            self.wall_left -= spent
+            self.budget.left -= spent
+            self.unsettled = 0.0

@@ -1,4 +1,4 @@
-"""The command line of bubblewrap: a machine that holds Python and its packages, read-only.
+"""The command line of bubblewrap: a machine that holds folders of libraries, read-only.
 
 As root, bubblewrap keeps the few rights that the zygote needs to give each fork its own mounts
 and then to become nobody. An ordinary user gets them inside a user namespace, where they reach
@@ -30,15 +30,32 @@ def prefix(environment: dict[str, str], hidden_paths: list[Path]) -> list[str]:
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
     visible = files.visible()
-    for directory in sorted({parent for path in visible for parent in inside(path).parents}):
+    devices = [Path(device) for device in files.DEVICES]
+    for directory in sorted({p for path in [*visible, *devices] for p in inside(path).parents}):
         arguments += ["--perms", "0755", "--dir", str(directory)]  # else only root might enter
     for path in visible:
         arguments += _shown(path)
     for device in files.DEVICES:
         arguments += ["--dev-bind", device, device]
-    for path in hidden_paths:
-        arguments += _covered(path)
+    arguments += _taken_out(hidden_paths, visible)
     return [*arguments, "--tmpfs", WRITABLE, "--chdir", WRITABLE, "--remount-ro", "/", "--"]
+
+
+def _taken_out(hidden_paths, visible):
+    """Folders that hold a hidden file are built anew from the rest, hidden folders are covered."""
+    shown = [path for path in hidden_paths if any(path.is_relative_to(root) for root in visible)]
+    rebuilt = files.rebuilt(shown)
+    arguments = []
+    for folder, entries in rebuilt.items():
+        arguments += ["--tmpfs", str(inside(folder))]
+        for entry in entries:
+            arguments += _shown(entry)
+    for path in shown:
+        if path.is_dir() and path.parent not in rebuilt:
+            arguments += ["--tmpfs", str(inside(path)), "--remount-ro", str(inside(path))]
+    for folder in rebuilt:
+        arguments += ["--remount-ro", str(inside(folder))]
+    return arguments
 
 
 def inside(path: Path) -> Path:
@@ -60,12 +77,7 @@ def _may_mount():
 
 
 def _shown(path):
-    if path.is_symlink() and path.is_dir():  # /lib -> usr/lib
-        return ["--symlink", str(path.readlink()), str(inside(path))]
+    if path.is_symlink():  # /lib -> usr/lib; what it leads to may not be for showing
+        target = path.readlink()
+        return ["--symlink", str(inside(target)), str(inside(path))]
     return ["--ro-bind", str(path), str(inside(path))]
-
-
-def _covered(path):
-    if path.is_dir():
-        return ["--tmpfs", str(inside(path)), "--remount-ro", str(inside(path))]
-    return ["--ro-bind", os.devnull, str(inside(path))]

@@ -28,11 +28,28 @@ class ControlGroup:
         text = (self.directories[0] / "cgroup.procs").read_text()
         return [int(line) for line in text.split()]
 
+    def n_memory_kills(self) -> int:
+        """Processes killed because this group, not the machine, was out of memory."""
+        kills, hits = _numbers(self.directories, "memory.events", "memory.oom_control"), 0
+        for directory in self.directories:
+            with contextlib.suppress(OSError):
+                hits += int((directory / "memory.failcnt").read_text())
+        return min(kills.get("oom_kill", 0), kills.get("oom", hits))
+
     def remove(self):
         """Remove the group; its processes must have ended."""
         for directory in self.directories:
             with contextlib.suppress(OSError):
                 directory.rmdir()
+
+
+def _numbers(directories, *files):
+    """Names and numbers that the first of these files that is there holds, a line each."""
+    for path in (directory / file for directory in directories for file in files):
+        with contextlib.suppress(OSError):
+            lines = (line.split() for line in path.read_text().splitlines())
+            return {name: int(number) for name, number in lines}
+    return {}
 
 
 def around(memory_bytes: int, n_processes: int, root: Path = ROOT) -> ControlGroup | None:

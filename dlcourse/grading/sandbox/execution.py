@@ -12,13 +12,16 @@ import contextlib
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dlcourse.grading.sandbox import files, host, self_test
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
+    KilledFromOutside,
     MissingFunction,
     ProtocolError,
+    SandboxEnded,
     SandboxUnavailable,
     StudentError,
     StudentFailure,
@@ -58,10 +61,14 @@ class Executor:
 
     `isolation` "strict" proves the sandbox before the first submission, or raises
     SandboxUnavailable; "untrusted marks" takes what this machine has. `with_torch` imports torch
-    once, for homework that uses it. `hidden_modules` are modules of this package that a notebook
-    may not import ("dlcourse.optim"). Enter it in the main thread: a sandbox ends with the thread
-    that has started it.
+    once, for homework that uses it. `hidden_modules` are modules that a notebook may not import,
+    of this package ("dlcourse.optim") or of others ("sklearn"), for they answer a question.
+    `private` are files and folders of this run that the proof tries to reach: the bundle, what was
+    handed in, the output. Enter it in the main thread: a sandbox ends with the thread that has
+    started it.
     """
+
+    run_kind = SubmissionRun
 
     def __init__(
         self,
@@ -70,26 +77,33 @@ class Executor:
         isolation: str = STRICT,
         with_torch: bool = False,
         hidden_modules: Sequence[str] = (),
+        private: Sequence[Path] = (),
     ):
         if isolation not in (STRICT, UNTRUSTED):
             raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")
         self.limits = limits or Limits()
         self.isolation, self.with_torch = isolation, with_torch
-        self.hidden_paths = files.hidden(hidden_modules)
-        self.zygote = None
+        self.hidden_modules = tuple(hidden_modules)
+        files.hidden(self.hidden_modules)  # now, lest a wrong name should look like a bad machine
+        if with_torch and any(module.partition(".")[0] == "torch" for module in hidden_modules):
+            raise ValueError(
+                f"Homework that needs torch cannot withhold a part of it, got {[*hidden_modules]}."
+            )
+        self.private = tuple(Path(path).absolute() for path in private)
+        self.zygote, self.refusals = None, []  # why the kinds of sandbox before this one failed
 
     def __enter__(self) -> "Executor":
         if sys.platform != "linux":
             raise SandboxUnavailable(f"There is no sandbox on {platform.system()}. {_CURE}")
-        refusals = []
+        self.refusals = []
         kinds = ["bubblewrap", "landlock"] + ["untrusted marks"] * (self.isolation == UNTRUSTED)
         for kind in kinds:
             try:
                 self.zygote = self._proven(kind)
                 return self
             except SandboxUnavailable as refusal:
-                refusals.append(f"{refusal}")
-        tried = "\n".join(f"  - {refusal}" for refusal in refusals)
+                self.refusals.append(str(refusal))
+        tried = "\n".join(f"  - {refusal}" for refusal in self.refusals)
         raise SandboxUnavailable(f"No sandbox holds on this machine.\n{tried}\n{_CURE}")
 
     def __exit__(self, *_):
@@ -99,9 +113,24 @@ class Executor:
 
     def start(self, kind: str) -> host.Zygote:
         """A zygote in a sandbox of this kind."""
-        return host.Zygote(kind, self.limits, self.with_torch, self.hidden_paths)
+        withheld, private = self.hidden_modules, self.private
+        return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
     def _proven(self, kind):
+        """A proven zygote. One that ended meanwhile says nothing of its kind, so it is tried again.
+
+        A proof that came to its end and failed is not.
+        """
+        try:
+            return self._proven_once(kind)
+        except (SandboxEnded, KilledFromOutside):
+            pass
+        try:
+            return self._proven_once(kind)
+        except KilledFromOutside as error:
+            raise SandboxUnavailable(f"{kind}: {error}, twice") from None
+
+    def _proven_once(self, kind):
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
@@ -129,7 +158,7 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
-        submission = SubmissionRun(self.zygote, cells, seed_material, self.limits)
+        submission = self.run_kind(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
             yield Student(submission.outcomes, submission.names, submission.call)

@@ -40,5 +40,16 @@ class ProtocolError(Exception):
     """Bytes on the wire that are no frame."""
 
 
+class KilledFromOutside(BaseException):
+    """The machine, not the submission, has killed its process: nothing can be said about it.
+
+    No `Exception`, so that no test takes it for an answer.
+    """
+
+
 class SandboxUnavailable(RuntimeError):
     """This machine cannot hold untrusted code. The message says what to install."""
+
+
+class SandboxEnded(SandboxUnavailable):
+    """The warm process is gone, or does not answer."""

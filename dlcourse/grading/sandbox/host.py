@@ -8,22 +8,25 @@ import contextlib
 import json
 import os
 import re
-import shutil
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from dlcourse.grading.sandbox import bubblewrap, cgroups, files
-from dlcourse.grading.sandbox.failures import SandboxUnavailable
-from dlcourse.grading.sandbox.inside.confine import WRITABLE
+from dlcourse.grading.sandbox.failures import SandboxEnded
+from dlcourse.grading.sandbox.inside.confine import NOBODY, WRITABLE
 from dlcourse.grading.sandbox.limits import MEBIBYTE, Limits
+from dlcourse.grading.sandbox.scratch import scratch
 
 START_SECONDS = 120.0  # torch on a cold disk, and a busy machine
+_STRANGERS = range(61184, 65520)  # numbers of users that systems keep for passing services
 
 
 class Fork:
@@ -32,11 +35,30 @@ class Fork:
     def __init__(self, pid: int, handle: int, channel: socket.socket):
         self.pid, self.handle, self.channel = pid, handle, channel
         self.host_pid = host_pid(handle)
+        self.delays = {}  # nanoseconds that its threads waited for a processor, when last seen
 
     def cpu_seconds(self) -> float:
         """CPU time of all its threads so far, at the resolution of the scheduler."""
         # The clock that clock_getcpuclockid(3) gives for a process.
         return time.clock_gettime((~self.host_pid << 3) | 2)
+
+    def newly_delayed_seconds(self) -> float:
+        """How long it was ready and not let run since the last call, by its most delayed thread.
+
+        The second number of schedstat; where the kernel shows none, nothing was delayed.
+        """
+        before, self.delays = self.delays, {}
+        for path in Path(f"/proc/{self.host_pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError):
+                self.delays[path] = int(path.read_text().split()[1])
+        new = (delay - before.get(path, 0) for path, delay in self.delays.items())
+        return max(new, default=0) / 1e9
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether it has ended; waits for it so long at most."""
+        poller = select.poll()
+        poller.register(self.handle, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
 
     def kill(self):
         signal.pidfd_send_signal(self.handle, signal.SIGKILL)
@@ -52,55 +74,94 @@ def host_pid(handle: int) -> int:
     return int(re.search(r"^Pid:\s*(-?\d+)", text, re.MULTILINE).group(1))
 
 
-def n_threads_of_user() -> int:
-    """Threads that this user runs now, as far as they can be seen."""
+def n_threads_of(user: int) -> int:
+    """Threads that the user of this number runs now, as far as they can be seen."""
     n_threads = 0
     for path in Path("/proc").glob("[0-9]*/task"):
         with contextlib.suppress(OSError):
-            if path.stat().st_uid == os.getuid():
+            if path.stat().st_uid == user:
                 n_threads += len(os.listdir(path))
     return n_threads
 
 
+def user_of_forks(isolation: str) -> int:
+    """Who a fork becomes: root gives way to a user that owns nothing, if there is another one.
+
+    Without namespaces each grader has one of its own, for threads are counted by user.
+    """
+    if os.getuid() != 0:
+        return os.getuid()
+    user = NOBODY if isolation == "bubblewrap" else _STRANGERS[os.getpid() % len(_STRANGERS)]
+    rows = [[*map(int, row.split())] for row in Path("/proc/self/uid_map").read_text().splitlines()]
+    return user if any(first <= user < first + count for first, _, count in rows) else 0
+
+
 class Zygote:
-    """A warm process in its sandbox. `isolation` as in `confine.Confinement`."""
+    """A warm process in its sandbox. `isolation` as in `confine.Confinement`.
+
+    It cannot import the modules `withheld`, and must not reach the absolute paths `private`.
+    """
 
     program = ("dlcourse.grading.sandbox.inside.zygote",)  # a module, and its arguments
 
-    def __init__(self, isolation: str, limits: Limits, with_torch: bool, hidden_paths: list[Path]):
-        self.isolation, self.limits = isolation, limits
-        self.hidden_paths = hidden_paths
-        self.scratch = Path(tempfile.mkdtemp(prefix="dlcourse-"))
+    def __init__(
+        self,
+        isolation: str,
+        limits: Limits,
+        with_torch: bool,
+        withheld: Sequence[str] = (),
+        private: Sequence[Path] = (),
+    ):
+        self.isolation, self.limits, self.private = isolation, limits, private
+        self.with_torch, self.withheld = with_torch, tuple(withheld)
+        self.hidden_paths = files.hidden(withheld)
+        self.user = user_of_forks(isolation)
         self.log = tempfile.TemporaryFile()
-        self.group = None
+        self.group, self.n_memory_kills = None, 0
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(START_SECONDS)
-        try:
-            with theirs:
-                self.process = self._start(theirs.fileno(), with_torch)
-            self._await_warmth()
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)  # now, lest a kill should leave it
+        with scratch() as self.scratch:
+            try:
+                with theirs:
+                    self.process = self._start(theirs.fileno())
+                self._await_warmth()
+            except BaseException:
+                self.close()
+                raise
 
     process: subprocess.Popen | None = None
 
-    def _start(self, descriptor, with_torch):
-        command = [*self.command(), str(descriptor), *(["torch"] if with_torch else [])]
+    def _start(self, descriptor):
+        command = [*self.command(), str(descriptor)]
         if self.isolation == "bubblewrap":
             command = [*bubblewrap.prefix(self.environment(), self.hidden_paths), *command]
-        return subprocess.Popen(
-            command,
-            pass_fds=[descriptor],
-            env=self.environment(),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self.log,
-            start_new_session=True,
-        )
+        with tempfile.TemporaryFile("w+") as settings:
+            json.dump(self._settings(), settings)
+            settings.seek(0)
+            return subprocess.Popen(
+                command,
+                pass_fds=[descriptor],
+                env=self.environment(),
+                cwd="/",
+                stdin=settings,
+                stdout=subprocess.DEVNULL,
+                stderr=self.log,
+                start_new_session=True,
+            )
+
+    def _settings(self):
+        readable, listable = [], []
+        if self.isolation == "landlock":
+            readable, listable = files.without(files.visible(), self.hidden_paths)
+        return {
+            "isolation": self.isolation,
+            "limits": asdict(self.limits),
+            "user": self.user,
+            "with_torch": self.with_torch,
+            "withheld": self.withheld,
+            "readable": [*map(str, readable), *files.READ_DEVICES],
+            "listable": [*map(str, listable)],
+        }
 
     def command(self) -> list[str]:
         return [str(self.shown(Path(sys.executable))), "-m", *self.program]
@@ -144,20 +205,27 @@ class Zygote:
         if self.group:
             self.group.add(pid)
 
+    @property
+    def counts_own_threads(self) -> bool:
+        """Whether the limit on threads is that of a fork, not one that it shares with the user."""
+        return self.isolation == "bubblewrap" or self.user != os.getuid()
+
+    def was_out_of_memory(self) -> bool:
+        """Whether the sandbox's own limit of memory has killed a process since the last call."""
+        before = self.n_memory_kills
+        if self.group:
+            self.n_memory_kills = self.group.n_memory_kills()
+        return self.n_memory_kills > before
+
     def is_alive(self) -> bool:
         return self.control.fileno() != -1 and self.process.poll() is None
 
     def spawn(self) -> Fork:
         """A new fork, confined and waiting for its notebook."""
         ours, theirs = socket.socketpair()
-        readable, listable = files.without(files.visible(), self.hidden_paths)
         settings = {
-            "isolation": self.isolation,
-            "limits": asdict(self.limits),
-            "readable_paths": [*map(str, readable), *files.DEVICES],
-            "listable_paths": [*map(str, listable)],
             "address_space_bytes": self.address_space_bytes,
-            "n_other_threads": 0 if self.isolation == "bubblewrap" else n_threads_of_user(),
+            "n_other_threads": 0 if self.isolation == "bubblewrap" else n_threads_of(self.user),
         }
         with theirs:
             answer, handle = self._ask({"spawn": settings}, [theirs.fileno()])
@@ -202,7 +270,7 @@ class Zygote:
     def _unavailable(self, what):
         self.log.seek(0)
         said = self.log.read()[-2000:].decode(errors="replace").strip()
-        return SandboxUnavailable(f"{self.isolation}: {what}. {said}".strip())
+        return SandboxEnded(f"{self.isolation}: {what}. {said}".strip())
 
     def close(self):
         """End the zygote and everything in its sandbox."""

@@ -6,6 +6,8 @@ submission_wall_seconds  cells, calls and restarts together
 memory_bytes             beyond what Python and its packages take
 output_bytes             text that the cells print; the rest is cut
 plot_bytes               pictures that the cells draw; the rest is dropped
+plot_pixels              the same, as they are looked at: few bytes can unfold to many
+n_plots                  number of pictures
 n_processes              threads of the notebook (it cannot start a process)
 file_bytes               files in its private /tmp, which is held in memory
 n_restarts               fresh starts after a call or a cell that never came back
@@ -32,6 +34,8 @@ class Limits:
     memory_bytes: int = 512 * MEBIBYTE
     output_bytes: int = 200_000
     plot_bytes: int = 2 * MEBIBYTE
+    plot_pixels: int = 40_000_000
+    n_plots: int = 200
     n_processes: int = 16
     file_bytes: int = 64 * MEBIBYTE
     n_restarts: int = 20  # every test of a homework may meet an endless loop of its own

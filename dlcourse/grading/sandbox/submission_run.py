@@ -9,24 +9,26 @@ import hashlib
 import os
 import secrets
 import signal
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlcourse.grading.sandbox import reported, values
-from dlcourse.grading.sandbox.allowance import Allowance, TimeUp
+from dlcourse.grading.sandbox.allowance import Allowance, Budget, TimeUp
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
+    KilledFromOutside,
     ProtocolError,
     SandboxUnavailable,
     StudentError,
     StudentGone,
 )
 from dlcourse.grading.sandbox.host import START_SECONDS, Zygote
+from dlcourse.grading.sandbox.inside.confine import most_cpu_seconds
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.protocol import Channel
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
+
+KILLED = "was killed"
 
 
 class SubmissionRun:
@@ -34,9 +36,9 @@ class SubmissionRun:
 
     def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
-        self.room = limits  # for output, with what the cells so far have taken off
+        self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
-        self.deadline = time.monotonic() + self.limits.submission_wall_seconds
+        self.budget = Budget(limits.submission_wall_seconds)
         self.n_starts, self.verdict = 0, None
         self.fork, self.channel, self.last_host_pid = None, None, None
         self._outcomes = [None] * len(self.cells)
@@ -53,7 +55,7 @@ class SubmissionRun:
         while self.fork is None and self.verdict is None:
             if self.n_starts > self.limits.n_restarts:
                 self.verdict = "the notebook never came to its end"
-            elif time.monotonic() > self.deadline:
+            elif self.budget.left <= 0:
                 self.verdict = "its time is over"
             else:
                 self.n_starts += 1
@@ -65,7 +67,7 @@ class SubmissionRun:
             allowance = self._open()
             self._send_notebook(allowance)
             while True:
-                message = self.channel.receive(allowance)
+                message = self._receive(allowance)
                 if "names" in message:
                     self.names = frozenset(reported.names(message["names"]))
                     return
@@ -78,23 +80,26 @@ class SubmissionRun:
         except TimeUp as error:
             self._lose(index, CellError("TimeLimit", f"The notebook took {error}."))
         except EOFError:
-            self._lose(index, CellError("Crash", f"The process {self._stop()}."))
+            self._lose(index, CellError("Crash", f"The process {self._death()}."))
         except ProtocolError as error:
             self._condemn(error)
 
     def _open(self):
         self.fork = self.zygote.spawn()
         self.last_host_pid = self.fork.host_pid
-        self.channel = Channel(self.fork.channel)
+        self.channel = self._connected()
         self._greet()
-        return Allowance(
-            self.fork, self.limits.notebook_cpu_seconds, self.limits.notebook_wall_seconds
-        )
+        limits = self.limits
+        return self._allowance(limits.notebook_cpu_seconds, limits.notebook_wall_seconds)
+
+    def _allowance(self, cpu_seconds, wall_seconds):
+        return Allowance(self.fork, cpu_seconds, wall_seconds, self.budget)
 
     def _greet(self):
         """Nothing of the submission goes to a fork that has not said it is confined."""
         try:
-            patience = Allowance(self.fork, START_SECONDS, START_SECONDS)
+            # The submission has not begun: none of this is its time.
+            patience = Allowance(self.fork, START_SECONDS, START_SECONDS, Budget(START_SECONDS))
             message = self.channel.receive(patience)
         except (TimeUp, EOFError, ProtocolError) as error:
             message = {"refused": [type(error).__name__, "it did not get ready"]}
@@ -128,12 +133,7 @@ class SubmissionRun:
 
     def _kept(self, outcome):
         """The outcome of a cell; what it holds is no longer free for the cells to come."""
-        text, plots = len(outcome.stdout) + len(outcome.stderr), sum(map(len, outcome.plots))
-        self.room = replace(
-            self.room,
-            output_bytes=max(1, self.room.output_bytes - text),
-            plot_bytes=max(1, self.room.plot_bytes - plots),
-        )
+        self.room = self.room.after(outcome)
         return outcome
 
     def _condemn(self, error):
@@ -159,7 +159,7 @@ class SubmissionRun:
             self._stop()
             raise CallTimeout(f"`{name}` took {error}.") from None
         except EOFError:
-            raise StudentGone(f"`{name}` ended the process: it {self._stop()}.") from None
+            raise StudentGone(f"`{name}` ended the process: it {self._death()}.") from None
         except ProtocolError as error:
             self._condemn(error)
             raise StudentGone(f"The notebook cannot be called: {self.verdict}.") from None
@@ -167,19 +167,46 @@ class SubmissionRun:
     def _exchange(self, order):
         if self.channel.has_unread():
             raise self._unasked()
-        wall_left = max(0.0, self.deadline - time.monotonic())
-        wall_seconds = min(self.limits.call_wall_seconds, wall_left)
-        allowance = Allowance(self.fork, self.limits.call_cpu_seconds, wall_seconds)
+        allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
         self.channel.send(order, allowance)
-        reply = self.channel.receive(allowance)
+        reply = self._receive(allowance)
         if reply.get("id") != order["id"]:
             raise ProtocolError("It answered another call.")
         return reply
+
+    def _connected(self):
+        return Channel(self.fork.channel)
+
+    def _receive(self, allowance):
+        return self.channel.receive(allowance)
 
     def _unasked(self):
         """EOFError if the process has ended between calls, else ProtocolError."""
         self.channel.receive(lambda: 0.0)
         return ProtocolError("It spoke before it was asked.")
+
+    def _death(self):
+        """How the fork ended that hung up. Raises `KilledFromOutside` if it was not by itself.
+
+        Nothing inside can send the signal that cannot be caught: what dies of it met a limit of
+        its own, or the machine killed it. A fork that hung up and goes on is ended here.
+        """
+        fork = self.fork
+        if fork is None:
+            return "had ended before"
+        try:
+            allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
+            while not fork.has_ended(allowance()):
+                pass
+        except TimeUp:
+            return self._stop()
+        has_met_limit = (
+            fork.cpu_seconds() >= most_cpu_seconds(self.limits) or self.zygote.was_out_of_memory()
+        )
+        manner = self._stop()
+        if manner == KILLED and not has_met_limit:
+            raise KilledFromOutside("a process of the sandbox was killed from outside")
+        return manner
 
     def _stop(self):
         """End the fork, and say how it ended."""
@@ -209,6 +236,7 @@ def _manner(status):
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         named = {known.value: known.name for known in signal.Signals}  # some have no name
-        killed = number == signal.SIGKILL
-        return "was killed" if killed else f"got {named.get(number, f'signal {number}')}"
+        if number == signal.SIGKILL:
+            return KILLED
+        return f"got {named.get(number, f'signal {number}')}"
     return f"ended itself with status {os.waitstatus_to_exitcode(status)}"

@@ -4,13 +4,19 @@ A value is written as JSON. Numbers, strings, booleans and None stand for themse
 value is an object with one key that names its type: {"tuple": [...]}, {"array": [dtype, shape,
 bytes]}. Only exact built-in types and numeric arrays exist in this language, so an object that
 claims to equal everything cannot be said in it, whatever sends it.
+
+What is written is generous, for honest functions return numbers in many guises: a pandas Series, a
+matrix, a deque, a number of extended precision. Each is written as the plain data that it is, and
+the reader gets a number, a list or an array. What is read is strict.
 """
 
 import base64
 import binascii
 import math
+import numbers
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -36,7 +42,7 @@ class Tensor:
 
 
 def encode(value, depth=0):
-    """JSON data for `value`, or TypeError if it is not of the types allowed, exactly."""
+    """JSON data for `value`; TypeError, which says what to do, if it is not plainly data."""
     if depth > MAX_DEPTH:
         raise TypeError(f"values may be nested {MAX_DEPTH} deep, not deeper (or within themselves)")
     kind = type(value)
@@ -44,38 +50,84 @@ def encode(value, depth=0):
         return value
     if kind is int:
         return _bounded(value)
-    if kind in (list, tuple, set):
-        return {kind.__name__: [encode(item, depth + 1) for item in value]}
-    if kind is dict:
-        return {"dict": [[encode(k, depth + 1), encode(v, depth + 1)] for k, v in value.items()]}
-    return _encode_numeric(value, kind)
-
-
-def _encode_numeric(value, kind):
     if kind is complex:
         return {"complex": [value.real, value.imag]}
-    if kind is bytes:
+    if kind in (bytes, bytearray):
         return {"bytes": base64.b64encode(value).decode()}
-    if kind is np.ndarray and value.dtype.name in DTYPES:
-        return {"array": _encode_array(value)}
     if kind in _SCALARS:
         return {"scalar": _encode_array(np.asarray(value))}
     if kind is Tensor:
         return {"tensor": _encode_array(np.asarray(value.array))}
-    if (torch := sys.modules.get("torch")) and kind in (torch.Tensor, torch.nn.Parameter):
-        return {"tensor": _encode_array(value.detach().cpu().numpy())}
-    if kind is np.ndarray:
-        raise TypeError(f"an array must hold numbers, got dtype {value.dtype}")
-    raise TypeError(
-        f"a value must be a number, string, list, tuple, dict, set or NumPy array, "
-        f"got {kind.__name__}"
-    )
+    torch = sys.modules.get("torch")
+    if isinstance(value, getattr(torch, "Tensor", ())):  # nothing where torch is not there in full
+        return {"tensor": _encode_array(_of_tensor(value, torch))}
+    return _encode_container(value, depth + 1)
 
 
-def _encode_array(array):
+def _encode_container(value, depth):
+    """Also of classes that are made from the built-in ones, such as a named tuple."""
+    for name, kind in (("tuple", tuple), ("list", list), ("set", set | frozenset)):
+        if isinstance(value, kind):
+            return {name: [encode(item, depth) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[encode(k, depth), encode(v, depth)] for k, v in value.items()]}
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return {"scalar" if isinstance(value, np.generic) else "array": _encode_array(value)}
+    if isinstance(value, numbers.Number):
+        return encode(_plain_number(value))
+    return {"array": _encode_array(_as_array(value))}
+
+
+def _plain_number(value):
+    """A number of any class as one of Python's own."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real | Decimal):
+        return float(value)
+    return complex(value)
+
+
+def _of_tensor(value, torch):
+    value = value.detach().cpu().resolve_conj().resolve_neg()
+    return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+
+
+def _as_array(value):
+    """The array that NumPy makes of a Series, a deque, a range and the like."""
+    kind = type(value).__name__
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise TypeError(f"{kind} is no array: {error}") from None
+    if array.ndim == 0 and array.dtype == object:
+        raise TypeError(
+            f"a value must be a number, string, list, tuple, dict, set or NumPy array, got {kind}"
+        )
+    return array
+
+
+def _encode_array(value):
+    array = _numeric(value)
     little_endian = array.dtype.newbyteorder("<")
     data = np.ascontiguousarray(array, dtype=little_endian).tobytes()
     return [array.dtype.name, list(array.shape), base64.b64encode(data).decode()]
+
+
+def _numeric(value):
+    """The plain array of one of `DTYPES` that holds the numbers of `value`."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError("an array may have no masked entries: fill them, or leave them out")
+    array = np.asarray(value)
+    if array.dtype.name in DTYPES:
+        return array
+    if array.dtype.kind in "fc":  # of extended precision, which no other machine shares
+        return array.astype("float64" if array.dtype.kind == "f" else "complex128")
+    if array.dtype == object and all(isinstance(item, numbers.Number) for item in array.flat):
+        plain = np.array([_plain_number(item) for item in array.flat]).reshape(array.shape)
+        return plain.astype(float) if plain.dtype == object else plain  # integers beyond 64 bits
+    raise TypeError(f"an array must hold numbers, got dtype {array.dtype}")
 
 
 def _bounded(value):

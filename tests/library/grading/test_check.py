@@ -137,11 +137,42 @@ EQUAL = [
     (True, np.bool_(True)),
     (1 + 1e-9, 1.0),
     (np.float32(0.1), np.float32(0.1)),
+    (np.inf, np.inf),
+    (np.nan, np.nan),
+    ([1.0, -np.inf, np.nan], np.array([1 + 1e-9, -np.inf, np.nan])),
+    (2**63 - 1, 2**63 - 1),
+    (np.uint8(3), 3),
+    (np.float16(60_000), 60_000.0),
+    (1 + 1e-9j, 1 + 0j),
+    (complex(np.inf, 0), complex(np.inf, 0)),
+    ("up", "up"),
+    (None, None),
+    ((1.0, [1.0, 2.0]), (1.0, np.array([1.0, 2.0]))),
+    ({"a": [1.0]}, {"a": np.ones(1)}),
 ]
 DIFFERENT = [
     (np.array([1.0]), 1.0),
     (np.ones((2, 1)), np.ones(2)),
-    (np.nan, np.nan),
+    (np.nan, 1.0),
+    (1.0, np.nan),
+    (np.inf, np.nan),
+    (1.0, np.inf),
+    (1e308, np.inf),
+    (-np.inf, np.inf),
+    (np.inf, -1e308),
+    ([np.inf, 5.0], [np.inf, np.inf]),
+    (-(2**63), 2**63 - 1),  # their difference is 1 in 64 bits
+    (np.int64(-(2**63)), np.int64(0)),  # whose absolute value is below zero in 64 bits
+    (np.uint8(255), np.uint8(0)),
+    (np.array([0], dtype=np.uint64), np.array([2**64 - 1], dtype=np.uint64)),
+    (1 + 1e-3j, 1 + 0j),
+    ("up", "down"),
+    (b"up", "up"),
+    (np.inf, None),
+    ((1.0, [1.0, 2.0]), (1.0, [1.0, 3.0])),
+    ((1.0, [1.0, 2.0]), (1.0, [1.0, 2.0], 3.0)),
+    ({"a": 1.0}, {"a": 1.0, "b": 2.0}),
+    ([("a", "b")], {"a": "b"}),
     (None, 1.0),
     ("1.0", 1.0),
     (1.0, True),
@@ -178,6 +209,18 @@ def test_one_changed_entry_is_seen(expected, place):
         expect(got, expected, "it")
 
 
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
+def test_whole_numbers_are_compared_without_overflow(got, expected):
+    numbers = np.int64(got), np.int64(expected)
+    assert same(*numbers, rtol=0, atol=0) == (got == expected)
+    assert same(*numbers, rtol=0, atol=10) == (abs(got - expected) <= 10)
+
+
+def test_a_tolerance_of_zero_tells_neighbours_apart():
+    assert not same(2**60, 2**60 + 1, rtol=0, atol=0)
+    assert same(2**60, 2**60 + 1)
+
+
 def test_values_are_shown_as_a_reader_wants_them():
     assert shown(-0.0) == "0"
     assert shown(1 / 3) == "0.333333"
@@ -193,7 +236,9 @@ def test_same_is_for_wrong_answers_too():
     assert same(np.nan, np.nan)
     assert same(None, None)
     assert not same(None, 0.0)
-    assert not same("a", "a")
+    assert same("a", "a")
+    assert not same("a", "b")
+    assert not same(np.inf, 1.0)
     assert not same([[1], [1, 2]], 1.0)
 
 

@@ -81,6 +81,46 @@ def test_a_picture_that_would_fill_the_memory_of_its_viewer_is_dropped(sides, ex
         assert [plot[16:] for plot in student.outcomes[0].plots] == [b"\0\0\0\1\0\0\0\1"]
 
 
+def test_a_line_keeps_its_number_whatever_magic_stands_above(executor):
+    cells = ["%%time\n%matplotlib inline\n\n1 / 0", "\n%%capture\n!ls \\\n  -l\n1 / 0"]
+    with student_of(executor, *cells) as student:
+        texts = [outcome.error.text for outcome in student.outcomes]
+    assert texts == [f"division by zero (cell {n}, line {line})" for n, line in ((1, 4), (2, 5))]
+
+
+def test_pictures_are_limited_in_pixels_and_number_over_all_cells():
+    drawing = "from matplotlib import pyplot\nfor _ in range(9): pyplot.figure(figsize=(1, 1))"
+    limits = replace(Limits(), n_plots=20, notebook_cpu_seconds=60.0)
+    with Executor(limits) as executor, executor.run([drawing] * 3, seed_material=b"") as student:
+        assert [len(outcome.plots) for outcome in student.outcomes] == [9, 9, 2]
+    limits = replace(limits, plot_pixels=10 * 72 * 72)
+    with Executor(limits) as executor, executor.run([drawing] * 2, seed_material=b"") as student:
+        assert [len(outcome.plots) for outcome in student.outcomes] == [9, 1]
+
+
+def test_results_in_any_guise_arrive_as_numbers(executor):
+    cells = [
+        "import collections, numpy as np\nimport pandas as pd",
+        "def series(x): return pd.Series(x)",
+        "def matrix(x): return np.matrix(x)",
+        "def queue(x): return collections.deque(x)",
+        "def wide(x): return np.longdouble(x[0])",
+        "def masked(x): return np.ma.array(x)",
+        "def pair(x): return collections.namedtuple('Pair', 'a b')(x, 1)",
+        "def half(x): return np.ma.array(x, mask=[True, False])",
+    ]
+    x = np.array([1.0, 2.0])
+    with Executor() as executor, student_of(executor, *cells) as student:
+        assert student.outcomes[0].error is None
+        for name in ("series", "queue", "masked"):
+            np.testing.assert_array_equal(getattr(student, name)(x), x, strict=True)
+        np.testing.assert_array_equal(student.matrix(x), x[None], strict=True)
+        assert student.wide(x) == 1.0
+        assert type(student.pair(x)) is tuple
+        with pytest.raises(BadValue, match="masked entries: fill them"):
+            student.half(x)
+
+
 def test_ipython_is_neither_needed_nor_missed(executor):
     cells = ["%pip install nothing\n!ls\nget_ipython().run_line_magic('time', '')\nx = 1", "x"]
     with student_of(executor, *cells) as student:

@@ -1,14 +1,23 @@
 """The wire between the grader and a notebook: nothing that arrives can crash or hold the grader."""
 
+import array
+import collections
 import contextlib
+import decimal
+import enum
+import fractions
 import json
 import math
 import socket
 import threading
 import time
+from typing import NamedTuple
 
 import numpy as np
+import pandas
 import pytest
+import scipy.sparse
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,25 +102,79 @@ class Sly(float):
     pass
 
 
+class Point(NamedTuple):
+    x: float
+    y: np.ndarray
+
+
+GUISES = {
+    "subclass of float": (Sly(1.0), 1.0),
+    "subclass of str": (np.str_("up"), "up"),
+    "member of an enumeration": (enum.IntEnum("Side", "LEFT").LEFT, 1),
+    "named tuple": (Point(1.0, np.ones(1)), (1.0, np.ones(1))),
+    "ordered dict": (collections.OrderedDict(a=Sly(1)), {"a": 1.0}),
+    "frozen set": (frozenset([1]), {1}),
+    "fraction": (fractions.Fraction(1, 4), 0.25),
+    "decimal": (decimal.Decimal("0.25"), 0.25),
+    "number of sympy": (sympy.Float(0.25), 0.25),
+    "extended precision": (np.longdouble(0.25), np.float64(0.25)),
+    "complex, extended": (np.clongdouble(0.25j), np.complex128(0.25j)),
+    "array, extended": (np.array([0.25], dtype=np.longdouble), np.array([0.25])),
+    "matrix": (np.matrix([[1.0, 2.0]]), np.array([[1.0, 2.0]])),
+    "array that may be masked": (np.ma.array([1.0, 2.0]), np.array([1.0, 2.0])),
+    "array of objects": (np.array([1, 0.5], dtype=object), np.array([1.0, 0.5])),
+    "huge whole numbers": (np.array([2**70, 1], dtype=object), np.array([2.0**70, 1.0])),
+    "series": (pandas.Series([1.0, 2.0]), np.array([1.0, 2.0])),
+    "series of nullable": (pandas.Series([1, 2], dtype="Int64"), np.array([1, 2])),
+    "index": (pandas.Index([1, 2]), np.array([1, 2])),
+    "data frame": (pandas.DataFrame({"a": [1.0]}), np.array([[1.0]])),
+    "deque": (collections.deque([1.0, 2.0]), np.array([1.0, 2.0])),
+    "deque of arrays": (collections.deque([np.ones(2)]), np.ones((1, 2))),
+    "range": (range(3), np.arange(3)),
+    "buffer": (array.array("d", [1.0]), np.array([1.0])),
+}
+
+
+@pytest.mark.parametrize(("value", "plain"), GUISES.values(), ids=GUISES)
+def test_numbers_in_any_guise_arrive_as_plain_data(value, plain):
+    arrived = sent(value)
+    assert type(arrived) is type(plain)
+    assert getattr(arrived, "dtype", None) == getattr(plain, "dtype", None)
+    np.testing.assert_equal(arrived, plain)
+
+
+def test_tensors_of_any_kind_arrive():
+    torch = pytest.importorskip("torch")
+    for tensor in (torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.ones(2))):
+        np.testing.assert_array_equal(sent(tensor), np.ones(2, dtype=np.float32))
+    assert sent(torch.ones(2, dtype=torch.bfloat16)).dtype == np.float32
+    assert sent(torch.tensor([1j]).conj()).tolist() == [-1j]
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("value", "reason"),
     [
-        Sly(1.0),
-        np.zeros(2).view(np.matrix),
-        np.ma.masked_array([1.0]),
-        np.array([object()]),
-        np.array(["text"]),
-        np.zeros(2, dtype=[("a", float)]),
-        object(),
-        len,
-        2**2000,
-        {"a": Sly(1)},
-        np.datetime64("2020-01-01"),
+        (np.ma.array([1.0, 2.0], mask=[0, 1]), "masked entries: fill them"),
+        (np.ma.masked, "masked entries"),
+        (np.array([object()]), "must hold numbers, got dtype object"),
+        (np.array([None, 1.0]), "must hold numbers, got dtype object"),
+        (np.array(["text"]), "must hold numbers"),
+        (np.zeros(2, dtype=[("a", float)]), "must hold numbers"),
+        (np.datetime64("2020-01-01"), "must hold numbers"),
+        (pandas.Series(["a"]), "must hold numbers"),
+        (scipy.sparse.eye_array(2), "got dia_array"),
+        ((x for x in [1.0]), "got generator"),
+        (collections.deque([[1], [2, 3]]), "deque is no array"),
+        (object(), "got object"),
+        (len, "got builtin_function_or_method"),
+        (2**2000, "1024 bits"),
+        (fractions.Fraction(2**2000), "too large"),
+        (sympy.pi, "got Pi"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_is_not_plain_data_is_refused(value):
-    with pytest.raises(TypeError):
+def test_what_is_not_plain_data_is_refused_with_its_kind(value, reason):
+    with pytest.raises((TypeError, OverflowError), match=reason):
         values.encode(value)
 
 

@@ -1,15 +1,21 @@
 """The sandbox: what each layer keeps out, that it proves itself, and that it fails closed."""
 
+import ast
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dlcourse.grading.sandbox import bubblewrap, cgroups, files, host, self_test
+from dlcourse.grading.sandbox import bubblewrap, cgroups, files, host, scratch, self_test
 from dlcourse.grading.sandbox.execution import (
     Executor,
     MissingFunction,
@@ -19,7 +25,12 @@ from dlcourse.grading.sandbox.execution import (
 from dlcourse.grading.sandbox.inside import confine, landlock
 from dlcourse.grading.sandbox.limits import Limits
 from tests import ROOT
+from tests.library.grading import samples
 from tests.library.grading.attacks import homework, weak_zygote, world
+from tests.library.grading.samples import NAMES
+
+# For what is to succeed: a busy machine may take its time over it.
+WIDE = replace(Limits(), call_cpu_seconds=60.0, call_wall_seconds=120.0)
 
 READ_CELL = "def read(path):\n    return open(path).read(20)\ndef double(x):\n    return 2 * x"
 
@@ -33,6 +44,32 @@ def test_only_python_and_this_package_are_shown():
     assert not any(Path(__file__).is_relative_to(path) for path in shown)
     assert not any(Path.home() == path or path == Path("/") for path in shown)
     assert all(not a.is_relative_to(b) for a in shown for b in shown if a != b)
+    assert not any(Path(sys.prefix).is_relative_to(path) for path in shown)
+
+
+def test_packages_of_other_pythons_are_taken_out(tmp_path, monkeypatch):
+    own, other = (tmp_path / f"lib/python{version}/site-packages" for version in (3, 4))
+    for folder in (own, other):
+        (folder / "dlcourse/grading").mkdir(parents=True)
+        (folder / "dlcourse/grading/master.py").touch()
+    monkeypatch.setattr(sys, "path", [str(own), str(tmp_path)])
+    monkeypatch.setattr(files, "visible", lambda: [tmp_path / "lib"])
+    hidden = files.hidden([])
+    assert other in hidden
+    assert own not in hidden
+    assert own / "dlcourse/grading/master.py" in hidden
+
+
+def test_a_hidden_module_is_hidden_in_every_form_and_place(tmp_path, monkeypatch):
+    for name in ("six.py", "six.cpython-311.so", "__pycache__/six.cpython-311.pyc", "sixty.py"):
+        path = tmp_path / "site-packages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site-packages")])
+    hidden = {p.name for p in files.hidden(["six"]) if p.is_relative_to(tmp_path)}
+    assert hidden == {"six.py", "six.cpython-311.so", "__pycache__"}
+    left = files.rebuilt([tmp_path / "site-packages" / name for name in hidden])
+    assert left == {tmp_path / "site-packages": [tmp_path / "site-packages/sixty.py"]}
 
 
 def test_hidden_paths_are_taken_out_of_what_is_readable(tmp_path):
@@ -44,10 +81,16 @@ def test_hidden_paths_are_taken_out_of_what_is_readable(tmp_path):
     assert listable == [tmp_path, tmp_path / "a"]
 
 
-@pytest.mark.parametrize("name", ["numpy", "dlcourse", "dlcourse.nothing", "os.path"])
-def test_only_modules_of_this_package_can_be_hidden(name):
+@pytest.mark.parametrize("name", ["numpy", "dlcourse", "dlcourse.nothing", "os.path", "sys"])
+def test_what_cannot_be_hidden_is_refused(name):
     with pytest.raises(ValueError, match="dlcourse.optim"):
         Executor(hidden_modules=[name])
+
+
+def test_torch_is_withheld_whole_or_not_at_all():
+    with pytest.raises(ValueError, match="cannot withhold a part"):
+        Executor(with_torch=True, hidden_modules=["torch.optim"])
+    Executor(hidden_modules=["a_package_that_is_not_installed"])
 
 
 WHERE = ["bubblewrap", "landlock"]
@@ -77,12 +120,58 @@ def test_the_sandbox_holds_its_own_proof(where, tmp_path, monkeypatch):
                 student.read(str(secret))
 
 
+ALL_MODULES = """
+import importlib, pkgutil, sys, dlcourse
+sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "Withheld"]
+def importable():
+    found = []
+    for module in pkgutil.walk_packages(dlcourse.__path__, "dlcourse.", onerror=lambda name: None):
+        try:
+            importlib.import_module(module.name)
+        except (ImportError, PermissionError):
+            continue
+        found.append(module.name)
+    return found
+"""
+
+
+def imported_by(source):
+    """Modules of this package that trusted code imports."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+    return {name for name in names | {node.module for node in nodes} if name != "dlcourse"}
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_oracle_of_a_homework_can_be_imported_where_it_is_graded(name, where):
+    wanted = samples.homework(name)
+    with Executor(WIDE, hidden_modules=wanted.flagged) as executor:
+        assert executor.isolation_used == where
+        with executor.run([ALL_MODULES], seed_material=b"") as student:
+            found = {*student.importable()}
+    assert {"dlcourse.gradcheck", "dlcourse.datasets", "dlcourse.grading.check"} <= found
+    assert imported_by(wanted.oracle) & found <= {"dlcourse.gradcheck"}
+    answers = ("losses", "optim", "linear", "chapters", "grading.master", "grading.marking", "cli")
+    assert not [n for n in found if n.removeprefix("dlcourse.").startswith(answers)]
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+def test_an_import_that_is_withheld_says_why(where):
+    cells = ["import sklearn.linear_model", "import scipy.optimize", "import scipy.special\n1"]
+    modules = ("sklearn", "scipy.optimize")
+    with Executor(hidden_modules=modules) as executor:
+        with executor.run(cells, seed_material=b"") as student:
+            for outcome, module in zip(student.outcomes[:2], modules, strict=True):
+                assert outcome.error.type == "ModuleNotFoundError"
+                assert f"{module} answers a question of this homework" in outcome.error.text
+            assert student.outcomes[2].error is None
+
+
 @pytest.mark.parametrize("where", WHERE, indirect=True)
 def test_hidden_modules_are_not_there(where):
     source = Path(files.PACKAGE, "losses.py")
-    seen = (
-        "def seen(path):\n    try: return open(path).read()\n    except PermissionError: return ''"
-    )
+    seen = "def seen(path):\n    try: return open(path).read()\n    except OSError: return ''"
     cells = [seen, "from dlcourse.losses import SquaredError", "from dlcourse import tables"]
     with Executor(hidden_modules=["dlcourse.losses", "dlcourse.optim"]) as executor:
         assert executor.isolation_used == where
@@ -93,6 +182,94 @@ def test_hidden_modules_are_not_there(where):
     with Executor() as executor, executor.run(cells, seed_material=b"") as student:
         assert [o.error for o in student.outcomes] == [None, None, None]
         assert "class SquaredError" in student.seen(str(source))
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+def test_private_files_that_would_be_shown_stop_the_run(where, tmp_path, monkeypatch):
+    tmp_path.chmod(0o755)
+    (tmp_path / "submissions").mkdir()
+    (tmp_path / "submissions/anna.ipynb").write_text("{}")
+    visible = files.visible()
+    monkeypatch.setattr(files, "visible", lambda: [*visible, tmp_path])
+    with pytest.raises(SandboxUnavailable, match="submissions lies in a folder of libraries"):
+        Executor(private=[tmp_path / "submissions"]).__enter__()
+    monkeypatch.setattr(files, "shared_with", lambda paths: [])
+    with pytest.raises(SandboxUnavailable, match=r"can read a file of the grader, .*submissions"):
+        Executor(private=[tmp_path / "submissions"]).__enter__()
+    with pytest.raises(SandboxUnavailable, match=r"can read a file of the grader, .*anna.ipynb"):
+        Executor(private=[tmp_path / "submissions/anna.ipynb"]).__enter__()
+
+
+def test_masters_that_would_be_shown_stop_the_run(monkeypatch):
+    visible = files.visible()
+    monkeypatch.setattr(files, "visible", lambda: [*visible, samples.HOMEWORK])
+    with pytest.raises(SandboxUnavailable, match=r"master.ipynb lies in a folder of libraries"):
+        Executor().__enter__()
+
+
+THREADS = """
+import threading
+threading.stack_size(2**16)
+def start(n):
+    stop, n_started = threading.Event(), 0
+    try:
+        for _ in range(n):
+            threading.Thread(target=stop.wait, daemon=True).start()
+            n_started += 1
+    except RuntimeError: pass
+    stop.set()
+    return n_started
+"""
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+def test_threads_are_limited_without_control_groups_and_for_root_too(where, monkeypatch):
+    monkeypatch.setattr(cgroups, "around", lambda *limits: None)
+    with Executor(WIDE) as executor, executor.run([THREADS], seed_material=b"") as student:
+        assert executor.zygote.group is None
+        assert student.start(4) == 4
+        if executor.zygote.counts_own_threads:  # not those of the user's other programs
+            assert WIDE.n_processes - 6 <= student.start(300) <= WIDE.n_processes
+
+
+def test_the_user_of_a_fork_is_one_that_there_is(monkeypatch):
+    assert host.user_of_forks("bubblewrap") != 0
+    assert host.user_of_forks("landlock") != 0
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(Path, "read_text", lambda self: "0 1000 1\n")  # of a rootless container
+    assert host.user_of_forks("landlock") == 0
+
+
+LOCKS = """
+import fcntl
+def lock(path):
+    global file
+    file = open(path, "rb")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    for start in range(10_000):
+        fcntl.lockf(file, fcntl.LOCK_SH, 1, 2 * start)
+    return True
+"""
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+def test_no_lock_on_a_shown_file_is_a_sign_to_another_submission(where):
+    path = Path(os.__file__)
+    with Executor(WIDE) as executor, executor.run([LOCKS], seed_material=b"") as student:
+        assert student.lock(str(executor.zygote.shown(path)))
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = [line.split()[5] for line in Path("/proc/locks").read_text().splitlines()]
+        assert not any(row.endswith(f":{path.stat().st_ino}") for row in held)
+
+
+HONEST = ["import os\nopen(os.devnull, 'w').write('x')", "import torch\ntorch.ones(2).sum()"]
+
+
+@pytest.mark.parametrize("where", WHERE, indirect=True)
+def test_honest_cells_find_the_devices_and_torch(where):
+    with Executor() as executor, executor.run(HONEST, seed_material=b"") as student:
+        assert [outcome.error for outcome in student.outcomes] == [None, None]
 
 
 def test_landlock_keeps_the_files_of_the_user_from_being_written(monkeypatch, tmp_path):
@@ -131,7 +308,7 @@ def test_a_signal_without_a_name_is_reported_by_its_number(monkeypatch):
 def test_landlock_of_an_old_kernel_is_refused(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 2)
     with pytest.raises(SandboxUnavailable, match=r"version 3 is needed \(Linux 6.2\), got"):
-        landlock.read_only(["/usr"])
+        landlock.ruleset(["/usr"], [], [])
 
 
 def test_the_mounts_of_a_fork_are_its_own():
@@ -156,9 +333,11 @@ assert os.getuid() != 0
 if sys.argv[1] == "landlock":
     bubblewrap.shutil.which = lambda name: None
 with Executor() as executor:
-    with executor.run(["def f(x): return x + 1", "print(open('/etc/passwd').read())"],
-                      seed_material=b"") as student:
-        print(executor.isolation_used, student.f(41), student.outcomes[1].error is not None)
+    cells = ["def f(x): return x + 1", "print(open('/etc/passwd').read())",
+             "import os; open(os.devnull, 'w').close()", "import torch"]
+    with executor.run(cells, seed_material=b"") as student:
+        errors = [outcome.error is not None for outcome in student.outcomes]
+        print(executor.isolation_used, student.f(41), errors)
 """
 
 
@@ -185,7 +364,81 @@ def test_an_ordinary_user_gets_the_same_sandbox(kind):
     command = as_ordinary_user([sys.executable, "-W", "error", "-c", AS_USER, kind])
     environment = {**os.environ, "PYTHONPATH": str(files.PACKAGE.parent), "HOME": "/tmp"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
-    assert done.stdout.split() == [kind, "42", "True"], done.stderr[-2000:]
+    assert done.stdout == f"{kind} 42 [False, True, False, False]\n", done.stderr[-2000:]
+
+
+# ------------------------------------------------- a virtual environment around a whole course
+
+AROUND = """
+import os, sys
+from pathlib import Path
+from dlcourse.grading.sandbox import bubblewrap
+from dlcourse.grading.sandbox.execution import Executor
+kind, course = sys.argv[1], Path(sys.prefix)
+if kind == "landlock":
+    bubblewrap.shutil.which = lambda name: None
+private = [course / "hw1.bundle.json", course / "submissions", course / "grades", course]
+search = '''
+import os
+def read(path):
+    return open(path).read()
+def names(path):
+    return sorted(os.listdir(path))
+def canaries(top):
+    found = []
+    for folder, _, files in os.walk(top):
+        if "site-packages" not in folder:
+            found += [f for f in files if f.endswith((".json", ".ipynb", ".sqlite", ".txt"))]
+    return found
+'''
+with Executor(private=private) as executor:
+    assert executor.isolation_used == kind
+    with executor.run([search], seed_material=b"") as student:
+        for path in ("hw1.bundle.json", "submissions/anna.ipynb", "grades/results.sqlite",
+                     "lib/notes.txt", "bin/answers.json"):
+            assert (course / path).read_text() == "canary"
+            for place in (course / path, executor.zygote.shown(course / path)):
+                try:
+                    print("read", student.read(str(place)))
+                except Exception as error:
+                    assert "Error" in str(error), error
+        for place in (course, course / "submissions", course / "lib"):
+            try:
+                print("listed", student.names(str(executor.zygote.shown(place))))
+            except Exception as error:
+                assert "Error" in str(error), error
+        print("found", student.canaries(str(executor.zygote.shown(course))))
+"""
+
+
+@pytest.fixture
+def course():
+    """A course folder that is a virtual environment, its packages those of this one."""
+    folder = Path(tempfile.mkdtemp(prefix="course-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    own = next(path for path in files.packages() if (path / "numpy").is_dir())
+    (packages / "own.pth").write_text(f"{own}\n")
+    secrets = ("hw1.bundle.json", "submissions/anna.ipynb", "grades/results.sqlite")
+    for name in (*secrets, "lib/notes.txt", "bin/answers.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("canary")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+@pytest.mark.parametrize("kind", WHERE)
+def test_an_environment_around_the_course_shows_its_packages_only(kind, user, course):
+    command = [str(course / "bin/python"), "-c", AROUND, kind]
+    command = as_ordinary_user(command) if user == "ordinary" else command
+    environment = {**os.environ, "PYTHONPATH": str(files.PACKAGE.parent), "HOME": "/tmp"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    listed = f"listed ['bin', 'lib', 'pyvenv.cfg']\nlisted ['{library}']\n"
+    assert done.stdout == (listed if kind == "bubblewrap" else "") + "found []\n"
 
 
 # ------------------------------------------------------------------- proof, and failing closed
@@ -314,6 +567,36 @@ def test_a_killed_grader_takes_its_sandbox_along():
     while family & world.processes().keys() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not family & world.processes().keys()
+
+
+HOLDS = (
+    "import time\nfrom dlcourse.grading.sandbox.scratch import scratch\n"
+    "with scratch() as folder:\n    print(folder, flush=True)\n    time.sleep(3000)"
+)
+
+
+def test_folders_of_killed_graders_go_with_the_next_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environment = {**os.environ, "PYTHONPATH": str(files.PACKAGE.parent), "TMPDIR": str(tmp_path)}
+    graders = [
+        subprocess.Popen([sys.executable, "-c", HOLDS], stdout=-1, text=True, env=environment)
+        for _ in range(2)
+    ]
+    killed, living = (Path(grader.stdout.readline().strip()) for grader in graders)
+    graders[0].kill()
+    graders[0].wait()
+    assert killed.exists()
+    with scratch.scratch() as own:
+        assert not killed.exists()
+        assert living.exists()
+        assert own.exists()
+    assert {*tmp_path.iterdir()} == {living}
+    graders[1].kill()
+    for grader in graders:
+        grader.communicate()
+    with Executor():
+        pass
+    assert not [*tmp_path.iterdir()]
 
 
 # ------------------------------------------------------------------------------ control groups

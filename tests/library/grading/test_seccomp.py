@@ -9,6 +9,7 @@ from dlcourse.grading.sandbox.inside import kernel, seccomp
 from dlcourse.grading.sandbox.inside.magics import plain_python
 
 ALLOW, KILL, DENY, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+PRETEND = 0x00050000  # an error of number zero, which is none
 
 
 def verdict(machine, number, *arguments, architecture=None):
@@ -45,6 +46,8 @@ DANGEROUS = {  # numbers of Linux on (x86_64, aarch64)
     "reboot": (169, 142), "swapon": (167, 224), "mknodat": (259, 33), "link": (86, None),
     "linkat": (265, 37), "symlinkat": (266, 36), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
     "personality": (135, 92), "syslog": (103, 116), "setrlimit": (160, 164),
+    "mincore": (27, 232), "fadvise64": (221, 223), "preadv2": (327, 286),
+    "inotify_init1": (294, 26),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "vmsplice": (278, 75),
 }  # fmt: skip
 NEWER = {"io_uring_setup": 425, "clone3": 435, "pidfd_open": 434, "pidfd_getfd": 438,
@@ -72,6 +75,7 @@ def test_some_calls_are_allowed_for_some_arguments(column, machine):
     clone, mmap, kill, tgkill = [(56, 220), (9, 222), (62, 129), (234, 131)]
     prctl, fcntl, ioctl, prlimit = [(157, 167), (72, 25), (16, 29), (302, 261)]
     thread = 0x3D0F00  # what glibc gives for a thread
+    flock, madvise = (73, 32), (28, 233)
     private, shared, anonymous = 0x02, 0x01, 0x20
     expected = [
         (clone, [thread], ALLOW),
@@ -90,6 +94,10 @@ def test_some_calls_are_allowed_for_some_arguments(column, machine):
         (prctl, [15], ALLOW),
         *[(prctl, [option], DENY) for option in (1, 4, 22, 24, 38, 0x59616D61)],
         (fcntl, [3, 3], ALLOW),
+        *[(fcntl, [3, lock], PRETEND) for lock in (6, 7)],  # set it, wait for it
+        (flock, [3, 2], PRETEND),
+        (madvise, [0, 4096, 4], ALLOW),
+        *[(madvise, [0, 4096, advice], DENY) for advice in (9, 20, 21)],  # out of memory
         *[(fcntl, [3, command], DENY) for command in (8, 10, 15, 1031)],  # owner, signal, pipe
         (ioctl, [0, 0x5401], ALLOW),
         (ioctl, [0, 0x5412], DENY),  # typing into a terminal
@@ -125,6 +133,17 @@ def test_the_numbers_of_the_table_are_those_of_this_machine():
         ("%%bash\nrm -rf /", ""),
         ("text = '''\n%not magic\n'''", "text = '''\n%not magic\n'''"),
         ("y = (x\n     % 3)", "y = (x\n     % 3)"),
+        ("%matplotlib inline\ny = (17\n     % 5)", "pass\ny = (17\n     % 5)"),
+        ("%pip install x\ny = 17 \\\n  % 5", "pass\ny = 17 \\\n  % 5"),
+        ("!ls 'it\ny = {\n  'a': 7\n  % 5}", "pass\ny = {\n  'a': 7\n  % 5}"),
+        ('%pip x\ns = """\n% of (\n!x\n"""', 'pass\ns = """\n% of (\n!x\n"""'),
+        ("!pip install \\\n  numpy\nx = 1", "pass\n\nx = 1"),
+        ("%time x = (3\n  % 2)", "x = (3\n  % 2)"),
+        ("y = %time max(1, 2)", "y = max(1, 2)"),
+        ("%timeit x = 3\nz = 1", "pass\nz = 1"),
+        ("?np.sum\nnp??", "pass\npass"),
+        ("x = 'a (' != \"it's\"\n%pip x", "x = 'a (' != \"it's\"\npass"),
+        ("x = r'\\d[' + f'{1!r}'\n%pip x", "x = r'\\d[' + f'{1!r}'\npass"),
     ],
 )
 def test_what_only_ipython_understands_does_nothing(cell, python):

@@ -17,6 +17,7 @@ import warnings
 import numpy as np
 
 from dlcourse.grading.sandbox import values
+from dlcourse.grading.sandbox.inside import whereabouts
 from dlcourse.grading.sandbox.inside.magics import plain_python
 from dlcourse.grading.sandbox.protocol import Pipe
 
@@ -63,7 +64,7 @@ class Notebook:
         """What running one cell printed and drew, and how it failed."""
         stdout, stderr = CappedText(self.output_room), CappedText(self.output_room)
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            error = self._run(f"<cell {index + 1}>", plain_python(source))
+            error = self._run(f"<cell {index + 1}>", _on_its_lines(source))
             plots = self._plots()
         texts = stdout.text(), stderr.text()
         self.output_room = max(0, self.output_room - sum(map(len, texts)))
@@ -119,6 +120,12 @@ class Notebook:
             return {"unsendable": described(error)}
 
 
+def _on_its_lines(source):
+    """The Python of a cell, each line with the number that it has in the notebook."""
+    python = plain_python(source)
+    return "\n" * (source.count("\n") - python.count("\n")) + python
+
+
 def _seed_everything(seed_material):
     """Also generators that are given no seed repeat themselves when the submission is run again."""
     seeds = np.random.SeedSequence([*seed_material])
@@ -170,6 +177,8 @@ def serve(pipe: Pipe):
     """Run the notebook that the grader sends, then answer calls until it hangs up."""
     order = pipe.receive()
     seed_material = values.decode(order["seed_material"])
+    if tells := order.get("tells"):
+        {"when asked": whereabouts.when_asked, "by itself": whereabouts.by_itself}[tells](pipe)
     notebook = Notebook(seed_material, order["output_bytes"], order["plot_bytes"])
     for index, source in enumerate(order["cells"]):
         if source is not None:

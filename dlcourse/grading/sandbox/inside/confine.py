@@ -3,8 +3,8 @@
 Each step is a function of its own and cannot be taken back by the process. The order matters:
 mounts need rights that the later steps give up, and the filter of system calls comes last.
 
-readable_paths       what Landlock leaves readable, with all below
-listable_paths       directories that it leaves listable
+user                 who the fork becomes
+ruleset              descriptor of what Landlock leaves to read
 address_space_bytes  what the zygote maps already; the limit of memory comes on top
 n_other_threads      threads of the user that the kernel counts along with the fork's
 """
@@ -30,23 +30,27 @@ class Confinement:
 
     isolation: str
     limits: Limits
-    readable_paths: tuple[str, ...]
-    listable_paths: tuple[str, ...]
-    address_space_bytes: int
-    n_other_threads: int
+    user: int
+    ruleset: int | None
+    address_space_bytes: int = 0
+    n_other_threads: int = 0
 
 
 def enter(confinement: Confinement, channel: int):
     """Confine the calling process for ever; `channel` is the grader's socket."""
-    is_namespaced = confinement.isolation == "bubblewrap"
+    if confinement.isolation == "landlock":
+        landlock.restrict(confinement.ruleset)
     keep_only(channel)
     os.umask(0o077)
-    if is_namespaced:
+    kept = 0
+    if confinement.isolation == "bubblewrap":
         fresh_files(confinement.limits.file_bytes)
-        become_nobody()
+        become(confinement.user)
+        count_own_threads()
     elif confinement.isolation == "landlock":
-        landlock.read_only(confinement.readable_paths, confinement.listable_paths)
-    give_up_rights()
+        become(confinement.user)
+        kept = kernel.CAP_DAC_READ_SEARCH
+    give_up_rights(kept)
     limit_resources(confinement.limits, confinement.address_space_bytes)
     limit_threads(confinement.limits.n_processes + confinement.n_other_threads)
     filter_system_calls()
@@ -70,28 +74,36 @@ def fresh_files(file_bytes: int):
     os.chdir(WRITABLE)
 
 
-def become_nobody():
-    """A user without rights, in a user namespace where only the fork's threads are counted."""
-    if os.getuid() == 0:
+def become(user: int):
+    """A user without rights of its own: for root no limit on threads holds."""
+    if os.getuid() == 0 != user:
+        kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+
+
+def count_own_threads():
+    """In a user namespace the limit on threads counts those of the fork, and no others."""
     kernel.unshare(kernel.CLONE_NEWUSER)
 
 
-def give_up_rights():
-    """No capability is left, no process may look inside, and none outlives the zygote."""
-    kernel.drop_capabilities(platform.machine())
+def give_up_rights(kept: int):
+    """No process may look inside, none outlives the zygote, no capability is left but `kept`.
+
+    What belongs to root may be closed to the user that the fork has become. Under Landlock it
+    keeps the right to read, which reaches no further than what it is shown.
+    """
+    kernel.drop_capabilities(platform.machine(), kept)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user would undo it
 
 
 def limit_resources(limits: Limits, address_space_bytes: int):
     """Limits that the kernel keeps even if the grader is slow to look."""
-    cpu_seconds = int(limits.notebook_cpu_seconds + limits.submission_wall_seconds) + 1
     ceilings = {
         resource.RLIMIT_AS: address_space_bytes + limits.memory_bytes,
-        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_CPU: most_cpu_seconds(limits),
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_CORE: 0,
@@ -100,6 +112,11 @@ def limit_resources(limits: Limits, address_space_bytes: int):
     }
     for kind, ceiling in ceilings.items():
         resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def most_cpu_seconds(limits: Limits) -> int:
+    """CPU seconds after which the kernel kills a fork."""
+    return int(limits.notebook_cpu_seconds + limits.submission_wall_seconds) + 1
 
 
 def limit_threads(n_threads: int):

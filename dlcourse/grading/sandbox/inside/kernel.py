@@ -8,7 +8,9 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 MS_NOSUID, MS_NODEV, MS_PRIVATE, MS_REC = 0x2, 0x4, 0x40000, 0x4000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 1, 4, 8
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 22, 38
+CAP_DAC_READ_SEARCH = 1 << 2
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -53,11 +55,17 @@ def prctl(option: int, *arguments):
     _checked(_libc.prctl(option, *values), f"prctl {option}")
 
 
-def drop_capabilities(machine: str):
-    """Give up every capability of the process, also those it could take back."""
+def drop_capabilities(machine: str, keep: int = 0):
+    """Give up every capability of the process but the set `keep`, also those it could take back.
+
+    What of `keep` the process does not have is not kept.
+    """
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _checked(_libc.syscall(_CAPSET[machine], header, nothing), "capset")
+    for kept in (keep, 0):
+        wanted = (ctypes.c_uint32 * 6)(kept, kept)
+        if _libc.syscall(_CAPSET[machine], header, wanted) == 0:
+            return
+    _checked(-1, "capset")
 
 
 def syscall(number: int, *arguments) -> int:

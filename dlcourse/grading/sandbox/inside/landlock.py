@@ -1,7 +1,7 @@
 """Landlock: a process gives up every file but those it names. For machines without namespaces.
 
 It restricts opening, not asking whether a file exists; who owns files and when they changed is
-kept by the filter of system calls. Nothing is writable. Reference: landlock(7), Linux 6.2 on.
+kept by the filter of system calls. No file is writable. Reference: landlock(7), Linux 6.2 on.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from dlcourse.grading.sandbox.inside import kernel
 LEAST_VERSION = 3  # the first that knows truncation
 _CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ALL_RIGHTS = {3: 2**15 - 1, 4: 2**15 - 1, 5: 2**16 - 1}  # later versions add no rights to files
-_EXECUTE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _NETWORK, _SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals
 _BENEATH = 1
 
@@ -28,8 +28,8 @@ def version() -> int:
         return 0
 
 
-def read_only(readable: Sequence[str], listable: Sequence[str] = ()):
-    """Restrict the process, for ever, to reading below `readable` and listing `listable`."""
+def ruleset(readable: Sequence[str], listable: Sequence[str], writable: Sequence[str]) -> int:
+    """A descriptor of what `restrict` will leave: reading below some paths, listing, writing."""
     found = version()
     if found < LEAST_VERSION:
         raise SandboxUnavailable(
@@ -40,22 +40,29 @@ def read_only(readable: Sequence[str], listable: Sequence[str] = ()):
     scopes = _SCOPES if found >= 6 else 0
     fields = 3 if found >= 6 else 2 if found >= 4 else 1
     attributes = struct.pack("QQQ", rights, network, scopes)[: 8 * fields]
-    ruleset = kernel.syscall(_CREATE, attributes, ctypes.c_size_t(len(attributes)), 0)
-    try:
-        for path in readable:
-            listing = _READ_DIRECTORY if os.path.isdir(path) else 0
-            _allow(ruleset, path, _EXECUTE | _READ_FILE | listing)
-        for path in listable:
-            _allow(ruleset, path, _READ_DIRECTORY)
-        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-        kernel.syscall(_RESTRICT_SELF, ruleset, 0)
-    finally:
-        os.close(ruleset)
+    rules = kernel.syscall(_CREATE, attributes, ctypes.c_size_t(len(attributes)), 0)
+    for path in readable:
+        listing = _READ_DIRECTORY if os.path.isdir(path) else 0
+        _allow(rules, path, _EXECUTE | _READ_FILE | listing)
+    for path in listable:
+        _allow(rules, path, _READ_DIRECTORY)
+    for path in writable:
+        _allow(rules, path, _READ_FILE | _WRITE_FILE)
+    return rules
 
 
-def _allow(ruleset, path, rights):
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def restrict(rules: int):
+    """Restrict the process, for ever, to what the descriptor `rules` allows."""
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.syscall(_RESTRICT_SELF, rules, 0)
+
+
+def _allow(rules, path, rights):
     try:
-        kernel.syscall(_ADD_RULE, ruleset, _BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:  # gone since it was listed
+        return
+    try:
+        kernel.syscall(_ADD_RULE, rules, _BENEATH, struct.pack("=Qi", rights, descriptor), 0)
     finally:
         os.close(descriptor)

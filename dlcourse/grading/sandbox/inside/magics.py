@@ -1,39 +1,64 @@
 """A notebook's cell without what only IPython understands: `%magic`, `!shell`, `help?`.
 
 None of it can work where there is no shell, no network and no IPython, and none of it should cost
-the student the rest of the cell.
+the student the rest of the cell. No line of Python begins with one of these signs, but a line
+within brackets, a text or a continued line may: so brackets, texts and comments are followed, one
+piece after the other, in time that grows as the length of the cell whatever is in it.
 """
 
-import ast
 import re
-import warnings
+from collections.abc import Iterator
 
 _KEEPS_ITS_BODY = ("%%time", "%%timeit", "%%capture", "%%prun")
-_MAGIC_LINE = re.compile(r"^(\s*)(?:[%!?]|[\w.]+\?{1,2}\s*$|\w+\s*=\s*[%!])")
+_TEXT = r"""
+    '{3}(?:[^'\\]++|\\.?|'(?!''))*+(?:'{3}|\Z) | "{3}(?:[^"\\]++|\\.?|"(?!""))*+(?:"{3}|\Z)
+    | '(?:[^'\\\n]++|\\.?)*+'? | "(?:[^"\\\n]++|\\.?)*+"?
+"""
+_PIECE = re.compile(
+    rf"""
+    (?P<text>{_TEXT}) | (?P<comment>\#[^\n]*+) | (?P<opened>[(\[{{]++) | (?P<closed>[)\]}}]++)
+    | (?P<continued>\\\n) | (?P<end>\n) | (?P<code>[^'"\#()\[\]{{}}\\\n]++|\\)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_TIMED = re.compile(r"([ \t]*+(?:[\w.,\[\] \t]++=[ \t]*+)?)%time[ \t]++(?=\w)")
+_MAGIC = re.compile(
+    r"([ \t]*+)(?:[%!?]|[\w.]++\?{1,2}[ \t]*+(?=\n|\Z)|[\w.,\[\] \t]++=[ \t]*+[%!])"
+    r"(?:[^\\\n]++|\\.?)*+",
+    re.DOTALL,
+)
 
 
 def plain_python(source: str) -> str:
     """`source` with the lines of IPython replaced by `pass`; Python itself is left as it is.
 
-    >>> plain_python("%matplotlib inline\\nx = 1")
-    'pass\\nx = 1'
+    What `%time` measures is run. Of a cell that begins with `%%` nothing is left, or all but its
+    first line.
+
+    >>> plain_python("%matplotlib inline\\nx = (17\\n     % 5)")
+    'pass\\nx = (17\\n     % 5)'
     """
     while source.lstrip().startswith("%%"):
         first, _, source = source.lstrip().partition("\n")
         if first.split()[0] not in _KEEPS_ITS_BODY:
             return ""
-    if _is_python(source):
-        return source
-    return "\n".join(
-        _MAGIC_LINE.match(line)[1] + "pass" if _MAGIC_LINE.match(line) else line
-        for line in source.split("\n")
-    )
+    return "".join(text for _, text in pieces(source))
 
 
-def _is_python(source):
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+def pieces(source: str) -> Iterator[tuple[str, str]]:
+    """(kind, text) of each piece of a cell: "text", "comment", "code", "end" of a line, ..."""
+    place, depth, begins = 0, 0, True
+    while place < len(source):
+        if begins and depth == 0:
+            if timed := _TIMED.match(source, place):
+                yield "code", timed[1]
+                place = timed.end()
+            elif magic := _MAGIC.match(source, place):
+                yield "code", f"{magic[1]}pass" + "\n" * magic[0].count("\n")
+                place, begins = magic.end(), False
+                continue
+        piece = _PIECE.match(source, place)
+        kind, place = piece.lastgroup, piece.end()
+        depth += {"opened": 1, "closed": -1}.get(kind, 0) * len(piece[0])
+        depth, begins = max(0, depth), kind == "end"
+        yield kind, piece[0]

@@ -11,11 +11,13 @@ import platform
 import socket
 import sys
 import threading
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
 
-from dlcourse.grading.sandbox.inside import cells, confine, kernel, seccomp
+from dlcourse.grading.sandbox.inside import cells, confine, kernel, landlock, seccomp
+from dlcourse.grading.sandbox.inside.withheld import withhold
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.protocol import Pipe
 
@@ -53,16 +55,17 @@ def _warm_up_torch():
     torch.nn.functional.linear(torch.ones(1, 2), torch.ones(2, 2))
 
 
-def spawn(settings: dict, channel: int) -> tuple[int, int]:
+def confinement_of(settings: dict) -> confine.Confinement:
+    """How the forks are confined; what Landlock allows is prepared here, once for all of them."""
+    ruleset = None
+    if settings["isolation"] == "landlock":
+        ruleset = landlock.ruleset(settings["readable"], settings["listable"], [os.devnull])
+    limits = Limits(**settings["limits"])
+    return confine.Confinement(settings["isolation"], limits, settings["user"], ruleset)
+
+
+def spawn(confinement: confine.Confinement, channel: int) -> tuple[int, int]:
     """Fork a confined process that serves `channel`; its pid here and a descriptor of it."""
-    confinement = confine.Confinement(
-        settings["isolation"],
-        Limits(**settings["limits"]),
-        tuple(settings["readable_paths"]),
-        tuple(settings["listable_paths"]),
-        settings["address_space_bytes"],
-        settings["n_other_threads"],
-    )
     own = os.pidfd_open(os.getpid())
     nested = confinement.isolation == "bubblewrap"
     try:
@@ -95,11 +98,13 @@ def _serve(confinement, channel):
         os._exit(status)
 
 
-def main(control: int, with_torch: bool):
-    """Answer the host on the socket `control` until it hangs up."""
-    host = socket.socket(fileno=control)
+def main(control: int):
+    """Answer the host on the socket `control` until it hangs up; its settings come on stdin."""
+    host, settings = socket.socket(fileno=control), json.load(sys.stdin)
     try:
-        warm_up(with_torch)
+        withhold(settings["withheld"])
+        warm_up(settings["with_torch"])
+        confinement = confinement_of(settings)
     except Exception as error:
         host.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         raise
@@ -112,7 +117,7 @@ def main(control: int, with_torch: bool):
             return
         order = json.loads(data)
         if "spawn" in order:
-            pid, handle = spawn(order["spawn"], descriptors[0])
+            pid, handle = spawn(replace(confinement, **order["spawn"]), descriptors[0])
             os.close(descriptors[0])
             socket.send_fds(host, [json.dumps({"pid": pid}).encode()], [handle])
             os.close(handle)
@@ -122,4 +127,4 @@ def main(control: int, with_torch: bool):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), with_torch="torch" in sys.argv[2:])
+    main(int(sys.argv[1]))

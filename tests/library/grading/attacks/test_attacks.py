@@ -1,12 +1,14 @@
 """Every attack fails on the real grader, and each does its harm to the weak one that it names."""
 
 import json
+import py_compile
 import secrets
 import subprocess
 import sys
 
 import pytest
 
+from dlcourse import losses
 from dlcourse.grading.sandbox import bubblewrap
 from dlcourse.grading.sandbox.execution import Executor
 from tests.library.grading.attacks import homework, weak, world
@@ -25,26 +27,32 @@ recursive return values; wrong-dtype return values; NaN-laden return values; fil
 shared memory left; startup files left; daemons left; writes to siblings;
 writes to results and store; mutated arguments and expected values;
 leaks of hidden inputs through output; leaks of hidden inputs through exceptions;
-leaks of hidden inputs through plots
+leaks of hidden inputs through plots; withheld modules; side channels
 """.replace("\n", " ")
     .strip()
     .split("; ")
 )
 
 
+@pytest.fixture(scope="module")
+def bytecode():
+    """What Python leaves beside a module that the grader has imported."""
+    py_compile.compile(losses.__file__)
+
+
 @pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
-def executor(request):
+def executor(request, bytecode):
     """The sandbox of this machine, and that of one without bubblewrap."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "landlock":
             patch.setattr(bubblewrap.shutil, "which", lambda name: None)
-        with Executor(world.LIMITS) as executor:
+        with Executor(world.LIMITS, hidden_modules=world.WITHHELD) as executor:
             assert executor.isolation_used == request.param
             yield executor
 
 
 @pytest.fixture(scope="module")
-def weak_harms():
+def weak_harms(bytecode):
     """What each attack does to its weak grader, in two boxes at once."""
     boxes = []
     for names in ([*ATTACKS][::2], [*ATTACKS][1::2]):
@@ -63,7 +71,7 @@ def weak_harms():
 def test_the_suite_covers_every_class():
     kinds = {attack.kind for attack in ATTACKS.values()}
     assert not set(CLASSES) - kinds
-    assert len(ATTACKS) >= 45
+    assert len(ATTACKS) >= 58
     assert sum(attack.at_design for attack in ATTACKS.values()) >= 10
 
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 from dlcourse.grading.sandbox import files, host, protocol, reported, submission_run, values
 from dlcourse.grading.sandbox.allowance import TimeUp
@@ -69,7 +70,9 @@ class WeakExecutor(Executor):
     def _proven(self, kind):
         weak = type("Weak", (host.Zygote,), {"program": (weak_zygote.__name__, self.weakness)})
         zygote = weak if self.weakness in weak_zygote.LEFT_OUT else host.Zygote
-        return zygote(kind, self.limits, False, [])
+        hidden = (lambda modules: []) if self.weakness == "shown" else files.hidden
+        with mock.patch.object(files, "hidden", hidden):
+            return zygote(kind, self.limits, False)
 
 
 class TrustingChannel(protocol.Channel):

@@ -39,6 +39,8 @@ LIMITS = Limits(
     memory_bytes=128 * 2**20,
     output_bytes=20_000,
     plot_bytes=200_000,
+    plot_pixels=40_000_000,
+    n_plots=50,
     n_processes=8,
     file_bytes=2**20,
     n_restarts=1,
@@ -52,6 +54,7 @@ WIDE = replace(
     call_wall_seconds=120.0,
     submission_wall_seconds=120.0,
 )
+WITHHELD = ("dlcourse.losses", "dlcourse.optim", "scipy.optimize")  # they answer a question
 NEXT = [homework.HONEST, homework.LISTING]  # what is graded after an attack
 BUSY_SECONDS = 120.0  # that a busy machine may take for what the grader itself does
 MOST_GROWTH_BYTES = 200 * 2**20  # of the grader, by one submission
@@ -96,6 +99,7 @@ class Report:
     feedback: str = ""  # all that the student gets to see
     values: list = field(default_factory=list)
     n_bytes: int = 0  # of captured output
+    plots: list = field(default_factory=list)
     grown_bytes: int = 0  # more memory than the grader ever had before
     seconds: float = 0.0
     failure: str = ""
@@ -181,6 +185,7 @@ class World:
             "time": report.seconds > self.most_seconds,
             "memory": "took too much" in report.feedback
             or report.n_bytes > 4 * self.limits.output_bytes + self.limits.plot_bytes
+            or _unfolds(report.plots, self.limits)
             or report.grown_bytes > MOST_GROWTH_BYTES,
             "network": self._was_reached(),
             "forged": any(MARKER in repr(value)[:200] for value in report.values),
@@ -264,7 +269,8 @@ def grade(executor, cells) -> Report:
         with executor.run(cells, seed_material=b"attack") as student:
             texts = [f"{o.stdout}{o.stderr}{o.error}" for o in student.outcomes]
             report.n_bytes = sum(map(len, texts))
-            report.n_bytes += sum(len(plot) for o in student.outcomes for plot in o.plots)
+            report.plots = [plot for o in student.outcomes for plot in o.plots]
+            report.n_bytes += sum(map(len, report.plots))
             report.mark, failed = mark(Recorder(student, report.values))
             report.feedback = "\n".join([*texts, *failed])
     except Exception as error:
@@ -281,6 +287,14 @@ def grade_next(executor) -> Report:
         return grade(executor, NEXT)
     finally:
         executor.limits = limits
+
+
+def _unfolds(plots, limits):
+    """Whether looking at the pictures takes far more than holding them."""
+    sides = [(int.from_bytes(p[16:20], "big"), int.from_bytes(p[20:24], "big")) for p in plots]
+    n_pixels = sum(width * height for width, height in sides)
+    is_film = any(kind in plot for plot in plots for kind in (b"acTL", b"zTXt"))
+    return n_pixels > limits.plot_pixels or len(plots) > limits.n_plots or is_film
 
 
 def _most_memory():
