@@ -64,8 +64,8 @@ PARTLY_RIGHT = {
         ({"q1": "outcome not turned into a sign", "q4": "up the loss"}, 16),
     ],
     "optimizers": [
-        ({"q1": "center forgotten"}, 20),
-        ({"q1": "entry times entry"}, 20),
+        ({"q1": "center forgotten"}, 19),
+        ({"q1": "entry times entry"}, 19),
         ({"q2": "new gradient dampened", "q3": "gradient where it stands"}, 16),
         ({"q3": "last point never renewed"}, 20),
         ({"q4": "last batch dropped", "q5": "averages not corrected"}, 15),
