@@ -78,7 +78,7 @@ class Keys:
     def of(self, submission: str, data: bytes, conditions: Conditions) -> Key:
         """The key of the submission `data`, whose SHA-256 is `submission`."""
         at = json.dumps([conditions.sandbox, conditions.versions])
-        own = _imported_by(frozenset(dependencies.words(data)))
+        own = _imported_by(frozenset(dependencies.words(data) & _vocabulary()))
         run = _hash(self.homework.name, submission, self._shared, at, own)
         questions = {
             id: _hash(self.homework.question_digest(id), code, run)
@@ -102,17 +102,20 @@ def grader_version() -> str:
     return f"{dlcourse.__version__}+{package.digest(modules)[:16]}"
 
 
-def _imported_by(words):
-    """Digest of all that a notebook of these words may import."""
-    package = dependencies.package()
-    code = _digest_of_closure(package.named_in(words))
-    return _hash(code, *dependencies.versions(words & dependencies.installed()))
+@functools.cache
+def _vocabulary():
+    """Words that can be part of an import."""
+    parts = (module.split(".") for module in dependencies.package().files)
+    return dependencies.installed().union(*parts)
 
 
 @functools.lru_cache(maxsize=64)  # most of a class import the same
-def _digest_of_closure(names):
+def _imported_by(words):
+    """Digest of all that a notebook of these words may import."""
     package = dependencies.package()
-    return package.digest(package.closure(names)[0])
+    modules, _ = package.closure(package.named_in(words))
+    versions = dependencies.versions(words & dependencies.installed())
+    return _hash(package.digest(modules), *versions)
 
 
 def _hash(*parts):

@@ -17,11 +17,13 @@ from dlcourse.grading.explaining import Place, Raised
 from dlcourse.grading.feedback import Feedback
 from dlcourse.grading.marking import submission
 from dlcourse.grading.marking.grade import NotGraded, grade
+from dlcourse.grading.marking.packages import imported, not_brought
 from dlcourse.grading.marking.visible import Visible, added_lines, loading_cell
 from dlcourse.grading.recording import overheard
 from dlcourse.grading.release import INSTALL
 from dlcourse.grading.sandbox.execution import Executor
 from dlcourse.grading.sandbox.failures import MissingFunction, SandboxUnavailable, StudentError
+from dlcourse.grading.sandbox.inside.magics import plain_python
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.unprotected import UNPROTECTED, Unprotected
 from dlcourse.grading.sandbox.watched import WatchedRun
@@ -29,8 +31,8 @@ from dlcourse.grading.sandbox.watched import WatchedRun
 AT = re.compile(r"\((?:cell (\d+)|<cell (\d+)>), line (\d+)\)$")
 ENDING = re.compile(r"\b(_exit|abort|kill|raise_signal)\(")
 ENDS = {"TimeLimit": "was stopped.", "Crash": "ends the notebook.", "NotRun": "was not run."}
-NETWORK = ("aiohttp", "ftplib", "http.client", "httpx", "paramiko", "requests", "smtplib", "socket")
-NETWORK += ("urllib.request", "urllib3", "websockets", "yfinance")
+NETWORK = {"aiohttp", "ftplib", "http.client", "httpx", "paramiko", "requests", "smtplib", "socket"}
+NETWORK |= {"urllib.request", "urllib3", "websockets", "yfinance"}
 MAGIC = re.compile(r"!|%pip|%conda|%run|%load|%cd|%%bash|%%sh|%%writefile")
 WITHOUT_WALLS = (
     "This machine has no sandbox, so the notebook ran without one. What only a sandbox refuses may "
@@ -87,16 +89,25 @@ def rehearse(path, tell: Callable[[str], None] = lambda now: None) -> Rehearsal:
         found.problems.append(
             "The notebook does not say which homework it is. Start from the one you were given."
         )
-    loaded = loading_cell(handed_in.cells)
-    if loaded is None:
-        found.problems.append(
-            "The cell that loads the checks is missing, so there is nothing to grade by. Take it "
-            "from the original."
-        )
+    visible, problem = _visible(handed_in.cells)
+    if problem:
+        found.problems.append(problem)
         return found
-    _look_at(handed_in.cells, loaded[0], found)
-    _grade(Visible(loaded[1]), handed_in, data, (path, tell), found)
+    _look_at(handed_in.cells, visible, found)
+    _grade(visible, handed_in, data, (path, tell), found)
     return found
+
+
+def _visible(cells):
+    """(visible tests, problem): one of the two."""
+    cure = "so there is nothing to grade by. Take it from the original."
+    loaded = loading_cell(cells)
+    if loaded is None:
+        return None, f"The cell that loads the checks is missing, {cure}"
+    try:
+        return Visible(*loaded), ""
+    except Exception as error:  # what it holds is code, which fails in any way when it is cut
+        return None, f"The cell that loads the checks is damaged ({error}), {cure}"
 
 
 def _grade(visible, handed_in, data, place, found):
@@ -223,18 +234,24 @@ def _end_of_process(number, lines):
     return next((Place(f"code cell {number}", n, line.strip()) for n, line in found), None)
 
 
-def _look_at(cells, loading, found):
+def _look_at(cells, visible, found):
     """What needs no run: what a grader leaves out, and what it does not have."""
-    if lines := added_lines(cells[loading]):
+    if lines := added_lines(cells[visible.index]):
         found.remarks.append(
-            f"Code cell {loading + 1} loads the checks, and a grader leaves it out. Put what you "
-            f"added in line {lines[0]} into a cell of its own."
+            f"Code cell {visible.index + 1} loads the checks, and a grader leaves it out. Put what "
+            f"you added in line {lines[0]} into a cell of its own."
         )
     install = "".join(INSTALL.split())[:80]
     for number, source in enumerate(cells, start=1):
         if "".join(source.split()).startswith(install):
             continue
-        for module in submission.imports_of([source], NETWORK):
+        modules = imported(plain_python(source))
+        for module in not_brought(modules, visible.extras):
+            found.remarks.append(
+                f"Code cell {number} imports {module}, which a grader may not have: no package of "
+                "the course needs it."
+            )
+        for module in modules & NETWORK:
             found.remarks.append(f"Code cell {number} uses {module}: a grader has no network.")
         for n, line in enumerate(source.split("\n"), start=1):
             if MAGIC.match(line.strip()):

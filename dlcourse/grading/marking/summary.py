@@ -26,7 +26,7 @@ def summary(rows: list[Row]) -> list[str]:
         "refused": len(refused),
         "without a hand-in": sum(row.status == NOTHING for row in rows),
         "late": sum(row.hand_in.is_late and row.result is not None for row in rows),
-        "students with several hand-ins": sum(n > 1 for n in files.values()),
+        "with several hand-ins": sum(n > 1 for n in files.values()),
     }
     lines = [", ".join(f"{number} {name}" for name, number in counts.items()) + "."]
     for title, listed in (("Not graded", failed), ("Refused", refused)):

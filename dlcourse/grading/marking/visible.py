@@ -44,10 +44,9 @@ def added_lines(source: str) -> list[int]:
 class Visible:
     """The visible tests that a notebook carries: as `checks`, and as a `homework` to grade by."""
 
-    def __init__(self, arguments: dict):
-        self.checks = Checks({}, **arguments)
-        self.grader = self.checks.grader
-        tests = {}
+    def __init__(self, index: int, arguments: dict):
+        self.index, self.checks = index, Checks({}, **arguments)  # of the cell that loads them
+        grader, tests = self.checks.grader, {}
         for node in ast.parse(arguments["tests"]).body:
             question, test = _test(node, arguments["tests"])
             tests.setdefault(question, []).append(test)
@@ -63,9 +62,14 @@ class Visible:
             oracle="",
             questions=tuple(questions),
             pieces=(),
-            flagged=tuple(self.grader.get("withheld", ())),
-            needs_torch=bool(self.grader.get("torch", False)),
+            flagged=tuple(grader.get("withheld", ())),
+            needs_torch=bool(grader.get("torch", False)),
         )
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Of this package, that a grader of the homework has installed."""
+        return ("grading", "torch") if self.homework.needs_torch else ("grading",)
 
 
 def _test(node, text):

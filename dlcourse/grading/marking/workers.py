@@ -101,7 +101,7 @@ class Processes:
     def _worker(self):
         while self.idle:
             worker = self.idle.pop()
-            if worker.process.is_alive():
+            if not wait([worker.process.sentinel], timeout=0):
                 return worker
             worker.kill()
         return _Worker(self.prepare)

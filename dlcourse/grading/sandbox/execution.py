@@ -13,8 +13,9 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlcourse.grading.sandbox import files, host, self_test
+from dlcourse.grading.sandbox import files
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
@@ -29,7 +30,10 @@ from dlcourse.grading.sandbox.failures import (
 )
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome, Student, StudentFunction
-from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+if TYPE_CHECKING:
+    from dlcourse.grading.sandbox.host import Zygote
+    from dlcourse.grading.sandbox.submission_run import SubmissionRun
 
 __all__ = [
     "BadValue",
@@ -67,8 +71,6 @@ class Executor:
     handed in, the output. Enter it in the main thread: a sandbox ends with the thread that has
     started it.
     """
-
-    run_kind = SubmissionRun
 
     def __init__(
         self,
@@ -111,8 +113,10 @@ class Executor:
             self.zygote.close()
             self.zygote = None
 
-    def start(self, kind: str) -> host.Zygote:
+    def start(self, kind: str) -> "Zygote":
         """A zygote in a sandbox of this kind."""
+        from dlcourse.grading.sandbox import host  # what only Linux has is asked for there
+
         withheld, private = self.hidden_modules, self.private
         return host.Zygote(kind, self.limits, self.with_torch, withheld, private)
 
@@ -131,6 +135,8 @@ class Executor:
             raise SandboxUnavailable(f"{kind}: {error}, twice") from None
 
     def _proven_once(self, kind):
+        from dlcourse.grading.sandbox import self_test
+
         zygote = self.start(kind)
         try:
             if kind != UNTRUSTED:
@@ -139,6 +145,12 @@ class Executor:
             zygote.close()
             raise
         return zygote
+
+    def run_kind(self, *args) -> "SubmissionRun":
+        """What runs a submission in the sandbox."""
+        from dlcourse.grading.sandbox.submission_run import SubmissionRun
+
+        return SubmissionRun(*args)
 
     @property
     def isolation_used(self) -> str:

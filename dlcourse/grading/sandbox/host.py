@@ -227,12 +227,15 @@ class Zygote:
             "address_space_bytes": self.address_space_bytes,
             "n_other_threads": 0 if self.isolation == "bubblewrap" else n_threads_of(self.user),
         }
-        with theirs:
-            answer, handle = self._ask({"spawn": settings}, [theirs.fileno()])
-        if "pid" not in answer:
+        try:
+            with theirs:
+                answer, handle = self._ask({"spawn": settings}, [theirs.fileno()])
+            if "pid" not in answer:
+                raise self._unavailable("it could not fork")
+            return Fork(answer["pid"], handle, ours)
+        except BaseException:
             ours.close()
-            raise self._unavailable("it could not fork")
-        return Fork(answer["pid"], handle, ours)
+            raise
 
     def end(self, fork: Fork) -> int:
         """Kill the fork and all that it started; its exit status as of waitpid(2).
@@ -240,9 +243,11 @@ class Zygote:
         The first process of a namespace is gone only after every other in it, so when this
         returns nothing of the submission is left.
         """
-        fork.kill()
-        answer, _ = self._ask({"reap": fork.pid}, [])
-        fork.close()
+        try:
+            fork.kill()
+            answer, _ = self._ask({"reap": fork.pid}, [])
+        finally:
+            fork.close()
         return answer["status"]
 
     def _ask(self, order, descriptors):

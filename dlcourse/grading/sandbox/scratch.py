@@ -5,12 +5,16 @@ comes, so a folder that nobody holds is one that was left.
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where none of this is called
+    fcntl = None
 
 _PREFIX = "dlcourse-sandbox-"
 

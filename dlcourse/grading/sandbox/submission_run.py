@@ -233,10 +233,9 @@ def _returned(order, reply):
 
 
 def _manner(status):
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        named = {known.value: known.name for known in signal.Signals}  # some have no name
-        if number == signal.SIGKILL:
-            return KILLED
-        return f"got {named.get(number, f'signal {number}')}"
-    return f"ended itself with status {os.waitstatus_to_exitcode(status)}"
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"ended itself with status {code}"
+    named = {known.value: known.name for known in signal.Signals}  # some have no name
+    name = named.get(-code, f"signal {-code}")
+    return KILLED if name == "SIGKILL" else f"got {name}"

@@ -1,7 +1,9 @@
 """`check("q1")`: what passes, what failed and why, with the right hint and never an answer."""
 
+import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -73,6 +75,128 @@ def test_an_exception_is_shown_as_one():
     wrong = "def gradient(X, y, beta):\n    return X @ y"
     text = repr(opened("logistic_regression", wrong)("q2"))
     assert "your code raised ValueError: matmul" in text
+
+
+ADVICE = {
+    "return X @ beta / X[99]": "The index lies outside",
+    "return X @ y": "The shapes do not fit together",
+    "return unknown": "`unknown` does not exist here",
+    "return None + 1": "Something is None here",
+    "return 1 // 0": "The divisor is zero here",
+    "return {}[1]": "The function stops at this line",
+    "return gradient(X, y, beta)": "calls itself without end",
+    "return np.ones(10**15)": "takes more memory",
+    "return np.nothing": "The function stops at this line",
+    "return open('data.csv')": "none of your files|no file of yours",
+}
+NO_DATA = {
+    "return X.sum": "add the parentheses `()`",
+    "return X.T.dot": "add the parentheses `()`",
+    "return len": "add the parentheses `()`",
+    "return sigmoid": "add the parentheses `()`",
+    "return object()": "Return a number or a NumPy array",
+    "return np.array(['a'])": "Return a number or a NumPy array",
+}
+
+
+@pytest.mark.parametrize(("body", "words"), ADVICE.items(), ids=ADVICE)
+def test_an_exception_gets_its_line_and_a_hint_of_its_own(body, words):
+    feedback = opened("logistic_regression", f"def gradient(X, y, beta):\n    {body}")("q2")
+    generic = [test.hint for test in homework().question("q2").tests]
+    for test in feedback.tests:
+        assert test.lines[0].startswith("your code raised ")
+        assert test.lines[1] == "in the cell of `gradient`, line 2"
+        assert re.search(words, test.lines[2])
+        assert not any(hint in test.lines[2] for hint in generic)
+
+
+@pytest.mark.parametrize(("body", "words"), NO_DATA.items(), ids=NO_DATA)
+def test_a_result_that_is_no_data_is_called_so(body, words):
+    feedback = opened("logistic_regression", f"def gradient(X, y, beta):\n    {body}")("q2")
+    assert not feedback.is_passed
+    for test in feedback.tests:
+        assert test.lines[0].startswith("`gradient` returned no data: ")
+        assert words in test.lines[1]
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["gradient(X, y)", "gradient()", "gradient(X, y, beta, rate)", "gradient(*, X, y, beta)"],
+)
+def test_other_arguments_than_the_questions_are_said(head):
+    text = repr(opened("logistic_regression", f"def {head}:\n    return 1.0")("q2"))
+    assert "your code raised TypeError: gradient() " in text
+    assert text.count("The question asks for `gradient(X, y, beta)`: take these arguments") == 2
+
+
+def test_a_call_with_wrong_arguments_inside_of_the_function_is_another_thing():
+    wrong = "def helper(a):\n    return a\n\ndef gradient(X, y, beta):\n    return helper(X, y)"
+    text = repr(opened("logistic_regression", wrong)("q2"))
+    assert "in the cell of `gradient`, line 5" in text
+    assert "The question asks for" not in text
+
+
+def test_a_result_of_another_form_is_shown():
+    text = repr(opened("optimizers", "def adam(*arguments):\n    return 1j")("q5"))
+    assert "got       1j" in text
+
+
+LOOPS = {
+    "plain": "    while True:\n        pass",
+    "sleeps": "    import time\n    time.sleep(10_000)",
+    "catches": "    while True:\n        try:\n            sum(range(9))\n        except: pass",
+    "returns": "    try:\n        while True:\n            pass\n    except BaseException:\n"
+    "        return -X.T @ y",
+}
+
+
+@pytest.mark.parametrize("in_thread", [False, True], ids=["main thread", "another"])
+@pytest.mark.parametrize("body", LOOPS.values(), ids=LOOPS)
+def test_an_endless_loop_is_stopped_and_said(body, in_thread, monkeypatch):
+    if in_thread and "sleep(" in body:
+        body = body.replace("time.sleep(10_000)", "[time.sleep(0.01) for _ in range(10**6)]")
+    monkeypatch.setattr("dlcourse.grading.check.LIMIT_SECONDS", 0.2)
+    check = opened("logistic_regression", f"def gradient(X, y, beta):\n{body}")
+    with ThreadPoolExecutor(1) as pool:
+        feedback = pool.submit(check, "q2").result() if in_thread else check("q2")
+    first, second = feedback.tests
+    assert first.lines[0] == "stopped after 0.2 seconds"
+    assert re.match(r"in the cell of `\S+`, line [2-5]", first.lines[1])
+    assert "A loop does not end" in first.lines[2]
+    assert second.lines == ("not run, because the one before it did not end",)
+    assert not feedback.is_passed
+
+
+def test_all_questions_are_summed_up():
+    solutions = [homework().question(id).solution for id in ("q1", "q2")]
+    wrong = "def newton_step(X, y, beta):\n    return beta"
+    starter = homework().question("q4").starter
+    text = repr(opened("logistic_regression", *solutions, wrong, starter)())
+    lines = text.split("\n")
+    assert lines[0] == (
+        "logistic_regression: 2 of 5 questions pass their visible tests, 4 of 10 points."
+    )
+    assert lines[1:3] == [f"pass  q{n}  2 of 2 points: 2 of 2 visible tests pass." for n in (1, 2)]
+    assert lines[3] == "FAIL  q3  0 of 2 points: 0 of 2 visible tests pass."
+    assert lines[4] == "FAIL  q4  0 of 2 points: not answered yet."
+    assert lines[5].startswith("FAIL  q5  0 of 2 points: `smallest_margin` is not defined yet")
+    assert lines[6] == "The hidden tests decide about 13 points more."
+
+
+def test_what_an_earlier_release_handed_out_still_checks():
+    """Without signatures, points and what a grader withholds."""
+    wanted = homework()
+    source = release.checks_source(wanted)
+    source = re.sub(r"    grader=.*\n", "", source)
+    source = re.sub(r"(\w+)\([\w, ]+\)'(?=[\],])", r"\1'", source)
+    assert "'gradient'" in source
+    namespace = {}
+    for text in (source, wanted.setup, wanted.question("q1").solution, "def gradient(X): pass"):
+        exec(text, namespace)
+    check = namespace["check"]
+    assert check("q1").is_passed
+    assert "The question asks for other arguments" in repr(check("q2"))
+    assert "1 of 5 questions" in repr(check())
 
 
 def test_what_is_not_there_is_called_so():

@@ -1,5 +1,6 @@
 """What a test may rely on when it calls a student's functions, and what honest work costs."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcourse.grading.sandbox import values
+from dlcourse.grading.sandbox import allowance, values
 from dlcourse.grading.sandbox.execution import (
     BadValue,
     CallTimeout,
@@ -262,6 +263,115 @@ def test_sleeping_is_not_computing_but_has_an_end():
         with executor.run(cells, seed_material=b"") as student:
             with pytest.raises(CallTimeout, match="0.6 seconds of waiting"):
                 student.nap(600.0)
+
+
+def test_sleeping_everywhere_ends_with_the_budget_of_a_hand_in():
+    """Each cell and each call has a time of its own, and all of them have one together."""
+    nap = "import time\ntime.sleep(600)"
+    limits = replace(
+        Limits(), notebook_wall_seconds=0.5, call_wall_seconds=0.5, submission_wall_seconds=1.2
+    )
+    with Executor(limits) as executor:
+        cells = ["def f():\n    import time\n    time.sleep(600)", nap, nap, nap, "x = 1"]
+        with executor.run(cells, seed_material=b"") as student:
+            errors = [o.error for o in student.outcomes if o.error]
+            assert "0.5 seconds of waiting" in errors[0].text
+            assert "the rest of the 1.2 seconds of a hand-in" in errors[2].text
+            assert errors[3].type == "NotRun"
+        with executor.run(cells[:1], seed_material=b"") as student:
+            for words in ("0.5 seconds", "0.5 seconds", "the rest of the 1.2 seconds"):
+                with pytest.raises(CallTimeout, match=words):
+                    student.f()
+            with pytest.raises(StudentGone, match="its time is over"):
+                student.f()
+
+
+class Machine:
+    """A fork and a clock, on a machine that does as it is told."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.delayed = 0.0, 0.0
+        monkeypatch.setattr(allowance.time, "monotonic", lambda: self.now)
+
+    def cpu_seconds(self):
+        return 0.0
+
+    def newly_delayed_seconds(self):
+        new, self.delayed = self.delayed, 0.0
+        return new
+
+    def until_time_is_up(self, ask, sleep=0.0, late=0.0, most=10_000):
+        """Seconds of waiting, a share `sleep` of them asleep and the rest kept from running.
+
+        The grader comes back `late` each time.
+        """
+        waited = 0.0
+        for _ in range(most):
+            try:
+                seconds = ask()
+            except allowance.TimeUp:
+                return waited
+            self.now += seconds + late
+            self.delayed += seconds * (1 - sleep)
+            waited += seconds
+        return None
+
+
+@pytest.mark.parametrize(("sleep", "late"), [(1.0, 0.0), (1.0, 3600.0), (0.25, 0.0), (0.25, 60.0)])
+def test_only_what_a_notebook_sleeps_is_charged(monkeypatch, sleep, late):
+    """A machine may keep it from running, or stop the grader for an hour: that is not its time."""
+    machine = Machine(monkeypatch)
+    budget = allowance.Budget(300.0)
+    ask = allowance.Allowance(machine, 4.0, 30.0, budget)
+    assert machine.until_time_is_up(ask, sleep, late) == pytest.approx(30 / sleep, abs=3)
+    assert budget.left == pytest.approx(270, abs=2)
+
+
+def test_a_notebook_that_is_never_let_run_is_waited_for(monkeypatch):
+    machine = Machine(monkeypatch)
+    ask = allowance.Allowance(machine, 4.0, 30.0, allowance.Budget(300.0))
+    assert machine.until_time_is_up(ask) is None
+
+
+def test_a_trickle_of_bytes_gains_no_time(monkeypatch):
+    machine = Machine(monkeypatch)
+    ask = allowance.Allowance(machine, 4.0, 30.0, allowance.Budget(300.0))
+    with contextlib.suppress(allowance.TimeUp):
+        while machine.now < 1_000:
+            ask()
+            machine.now += 0.001  # long before it was to be asked again
+    assert 25 < machine.now < 31
+
+
+def test_a_busy_machine_delays_and_an_idle_process_is_not_delayed(executor):
+    """What the kernel says of a process that has to share its processor, and of one asleep."""
+    cells = ["import os, time\ndef spin(n):\n    while n: n -= 1\ndef nap():\n    time.sleep(0.5)"]
+    with executor.run(cells, seed_material=b"") as student:
+        fork = executor_fork(student)
+        (processor, *_) = os.sched_getaffinity(0)
+        load = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            os.sched_setaffinity(load.pid, [processor])
+            os.sched_setaffinity(fork.host_pid, [processor])
+            fork.newly_delayed_seconds()
+            before, start = sum(fork.delays.values()), time.monotonic()
+            student.spin(3_000_000)
+            took = time.monotonic() - start
+        finally:
+            load.kill()
+            load.wait()
+        fork.newly_delayed_seconds()
+        delayed = (sum(fork.delays.values()) - before) / 1e9
+        if Path("/proc/self/schedstat").exists():
+            assert 0.001 < delayed < took
+        start = time.monotonic()
+        student.nap()
+        assert fork.newly_delayed_seconds() < time.monotonic() - start - 0.4
+
+
+def executor_fork(student):
+    """The fork that a student's functions are in."""
+    return student.spin._call.__self__.fork
 
 
 def test_memory_has_a_limit_that_python_can_report(executor):

@@ -1,8 +1,10 @@
 """Marks: full for the reference, exact for the partly right, the same every time, and silent."""
 
+import contextlib
 import json
 import random
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,8 +66,8 @@ PARTLY_RIGHT = {
         ({"q1": "outcome not turned into a sign", "q4": "up the loss"}, 16),
     ],
     "optimizers": [
-        ({"q1": "center forgotten"}, 20),
-        ({"q1": "entry times entry"}, 20),
+        ({"q1": "center forgotten"}, 19),
+        ({"q1": "entry times entry"}, 19),
         ({"q2": "new gradient dampened", "q3": "gradient where it stands"}, 16),
         ({"q3": "last point never renewed"}, 20),
         ({"q4": "last batch dropped", "q5": "averages not corrected"}, 15),
@@ -125,12 +127,12 @@ def test_hidden_inputs_differ_between_submissions_and_not_between_runs(monkeypat
         lambda key: seen.append(tuple(key)) or np.random.Generator(np.random.PCG64(list(key))),
     )
     wanted = homework()
-    for note in ("", "", "other"):
-        grade(wanted, submission(wanted, note=note), executor)
-    n = len(seen) // 3
+    for note, secret in (("", b"a"), ("", b"a"), ("other", b"a"), ("", b"b")):
+        grade(wanted, submission(wanted, note=note), executor, secret=secret)
+    n = len(seen) // 4
     assert n == 10
     assert seen[:n] == seen[n : 2 * n]
-    assert len(set(seen)) == 2 * n
+    assert len(set(seen)) == 3 * n  # nor are they those of a course with another secret
 
 
 def test_recorded_answers_are_worth_nothing(executor):
@@ -257,7 +259,7 @@ def test_a_machine_that_fails_once_changes_no_mark(executor, error):
         grade(wanted, data, Fails(executor, 2, error))
 
 
-def test_waiting_too_long_is_tried_again_once_and_computing_too_long_is_not(monkeypatch, executor):
+def test_waiting_too_long_is_final_for_the_machines_part_of_it_is_taken_off(monkeypatch, executor):
     wanted, starts = homework(), []
     real, slow = room.attempt, [CallTimeout("`f` took more than 30 seconds of waiting.")]
 
@@ -271,10 +273,34 @@ def test_waiting_too_long_is_tried_again_once_and_computing_too_long_is_not(monk
 
     monkeypatch.setattr(room, "attempt", attempt)
     result = grade(wanted, submission(wanted), Counts(executor, 0, None))
-    assert (result.earned, len(starts)) == (23, 2)
-    slow.append(CallTimeout("`f` took more than 4 seconds of computing."))
-    result = grade(wanted, submission(wanted), Counts(executor, 0, None))
-    assert (result.earned, len(starts)) == (22, 3)
+    assert (result.earned, len(starts)) == (22, 1)
+
+
+def test_only_what_the_first_run_showed_is_reported(monkeypatch, executor):
+    """A second one may know hidden inputs of the first, which it could print."""
+    wanted, runs = homework(), []
+    data = from_cells(wanted.setup, wanted.question("q2").solution, "print('run')")
+    real, broken = room.attempt, [OSError("no pipe"), OSError("no pipe")]
+
+    class Shows(Fails):
+        @contextlib.contextmanager
+        def run(self, *args, **kwargs):
+            with self.executor.run(*args, **kwargs) as student:
+                runs.append(len(runs) + 1)
+                shown = replace(student.outcomes[2], stdout=f"run {runs[-1]}")
+                student.outcomes = (*student.outcomes[:2], shown)
+                yield student
+
+    def attempt(test, student, *rng):
+        return (broken.pop(), []) if rng and broken else real(test, student, *rng)
+
+    monkeypatch.setattr(room, "attempt", attempt)
+    seen = []
+    with pytest.raises(NotGraded):
+        grade(wanted, data, Shows(executor, 0, None), ("q2",), seen=seen)
+    result = grade(wanted, data, Shows(executor, 0, None), ("q2",), seen=seen)
+    assert (result.earned, runs) == (5, [1, 2, 3])
+    assert [cell.stdout for cell in result.cells] == ["", "", "run 1"]
 
 
 def generated(rng):

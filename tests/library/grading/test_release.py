@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from dlcourse.grading import release
+from dlcourse.grading import finding, release
 from dlcourse.grading.homework import Piece
 from tests.library.grading.samples import HOMEWORK, NAMES, all_empty, homework, notebook
 
@@ -101,10 +102,58 @@ def test_the_two_files_are_written_and_always_the_same(tmp_path, name):
     for seed in ("1", "2"):
         command = [sys.executable, "-c", script, HOMEWORK / name / "master.ipynb", tmp_path / seed]
         subprocess.run(command, check=True, env={"PYTHONHASHSEED": seed, "PATH": ""})
-    files = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert files == [f"{name}.bundle.json", f"{name}.ipynb"]
-    for file in files:
+    student, bundle = f"students/{name}.ipynb", f"private/{name}.bundle.json"
+    found = {p.relative_to(tmp_path / "1").as_posix() for p in (tmp_path / "1").rglob("*.*")}
+    assert found == {student, bundle, "private/course.secret"}
+    for file in (student, bundle):
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+    secrets = {(tmp_path / seed / "private/course.secret").read_bytes() for seed in "12"}
+    assert len(secrets) == 2
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_private_is_the_owners_alone_and_the_secret_stays(tmp_path):
+    tmp_path.chmod(0o755)
+    _, bundle = release.release(homework(), tmp_path)
+    kept = bundle.with_name("course.secret")
+    before = kept.read_bytes()
+    assert before not in bundle.read_bytes()
+    for path in (bundle, kept):
+        path.chmod(0o644)  # by a copy, for instance
+    bundle.parent.chmod(0o755)
+    release.release(homework("optimizers"), tmp_path)
+    release.release(homework(), tmp_path)
+    assert (mode(bundle.parent), mode(bundle), mode(kept)) == (0o700, 0o600, 0o600)
+    assert kept.read_bytes() == before
+    assert finding.secret_of(bundle) == bytes.fromhex(before.decode())
+    assert len({path.parent for path in tmp_path.rglob("*.*")}) == 2
+    assert not any(path.name.endswith("partial") for path in tmp_path.rglob("*"))
+
+
+def test_a_bundle_without_its_secret_and_a_master_have_none(tmp_path):
+    _, bundle = release.release(homework(), tmp_path)
+    bundle.with_name("course.secret").unlink()
+    assert finding.secret_of(bundle) == b""
+    assert finding.secret_of(HOMEWORK / "logistic_regression" / "master.ipynb") == b""
+
+
+def test_a_damaged_secret_is_not_replaced_in_silence(tmp_path):
+    _, bundle = release.release(homework(), tmp_path)
+    for text in ("", "abc", "g" * 64, "a" * 62):
+        bundle.with_name("course.secret").write_text(text)
+        with pytest.raises(ValueError, match=r"course\.secret is not the secret.*Restore it"):
+            release.release(homework(), tmp_path)
+
+
+def test_of_two_who_make_the_secret_at_once_both_read_the_same(tmp_path):
+    script = "import sys; from dlcourse.grading import secret; print(secret.kept_in(sys.argv[1]))"
+    command = [sys.executable, "-c", script, tmp_path]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+    assert len({process.communicate()[0] for process in both}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["course.secret"]
 
 
 @EVERY

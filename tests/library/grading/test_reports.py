@@ -18,7 +18,14 @@ from dlcourse.grading.marking import exports, gradebooks, report
 from dlcourse.grading.marking.collection import NOTHING, HandIn
 from dlcourse.grading.marking.entries import Entry
 from dlcourse.grading.marking.exports import Row
-from dlcourse.grading.marking.results import GradedQuestion, GradedTest, RanCell, Result, ungraded
+from dlcourse.grading.marking.results import (
+    GradedQuestion,
+    GradedTest,
+    RanCell,
+    Result,
+    not_graded,
+    ungraded,
+)
 from dlcourse.grading.marking.roster import read_roster
 from dlcourse.grading.marking.similarity import Pair, Similarity
 from tests.library.grading.platform_samples import CANVAS_GRADEBOOK, MOODLE_WORKSHEET
@@ -86,7 +93,7 @@ def test_the_table_of_grades_has_a_row_for_everything_handed_in():
     assert anna["handed_in"] == "2026-10-01T12:00:00Z"
 
 
-@pytest.mark.parametrize("result", [None, ungraded(homework(), "d", "not graded", "no fork")])
+@pytest.mark.parametrize("result", [None, not_graded(homework(), "d", "no fork")])
 def test_what_the_machine_did_not_grade_gets_no_zero_anywhere(tmp_path, result):
     row = Row(hand_in(), result)
     (written,) = parsed([row])

@@ -514,6 +514,24 @@ def test_other_systems_are_told_what_to_do(platform, monkeypatch):
         Executor().__enter__()
 
 
+ELSEWHERE = """
+import sys
+sys.modules.update(fcntl=None, resource=None)
+sys.platform = "win32"
+from dlcourse.grading.sandbox.execution import Executor, SandboxUnavailable
+try:
+    Executor(hidden_modules=["dlcourse.losses"]).__enter__()
+except SandboxUnavailable as refusal:
+    print(refusal)
+"""
+
+
+def test_where_linux_is_not_its_modules_are_not_missed():
+    command = [sys.executable, "-c", ELSEWHERE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "WSL 2" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["fresh_files", "give_up_rights", "limit_resources"])
 def test_a_fork_that_cannot_be_confined_runs_nothing(name, monkeypatch):
     """Each step raises where the kernel says no, and the fork then ends before the notebook."""

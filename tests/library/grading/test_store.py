@@ -1,44 +1,25 @@
 """Results outlive kills: nothing is lost, doubled or changed, and only what is new is graded."""
 
-import contextlib
 import functools
-import os
-import random
+import hashlib
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from dlcourse.grading.marking import runs
 from dlcourse.grading.marking.collection import collect
 from dlcourse.grading.marking.grade import NotGraded, grade
+from dlcourse.grading.marking.keys import Conditions, Keys, grader_version
 from dlcourse.grading.marking.results import Result
 from dlcourse.grading.marking.runs import Setting
-from dlcourse.grading.marking.store import Store, grader_version
+from dlcourse.grading.marking.store import Store
 from dlcourse.grading.sandbox.execution import Executor
-from tests.library.grading.samples import EMPTY, HOMEWORK, homework, submission
+from tests.library.grading.samples import homework, submission
 
 HERE = Setting(n_workers=1, isolation="untrusted marks")
-DRIVER = """
-import sys
-from dlcourse.grading import master
-from dlcourse.grading.marking import collection, runs, store
-homework = master.read(sys.argv[1])
-setting = runs.Setting(n_workers=1, isolation="untrusted marks")
-hand_ins = collection.collect(sys.argv[2])
-def say(statement):
-    print(statement.split()[0], flush=True)
-    sys.stdin.readline()  # until it may go on
-with store.Store(sys.argv[3]) as results:
-    results._connection.set_trace_callback(say)
-    runs.run(homework, hand_ins, results, setting)
-"""
-WRITES = ("BEGIN", "INSERT", "COMMIT")
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +33,18 @@ def counted(monkeypatch, executor):
     """Grade here, in one sandbox for all tests; the list gets what was asked each time."""
     asked = []
 
-    def grade_here(homework, data, _, only):
+    def grade_here(homework, data, executor, only, *more):
         asked.append(only)
-        return grade(homework, data, executor, only)
+        return grade(homework, data, executor, only, *more)
 
     monkeypatch.setattr(runs, "grade", grade_here)
-    monkeypatch.setattr(runs, "_executor", functools.cache(lambda *_: contextlib.ExitStack()))
+    monkeypatch.setattr(runs, "_executor", functools.cache(lambda *_: executor))
     return asked
+
+
+def key_of(wanted, data, setting=HERE, sandbox="bubblewrap"):
+    keys = Keys(wanted, setting.isolation, setting.limits, setting.secret)
+    return keys.of(hashlib.sha256(data).hexdigest(), data, Conditions(sandbox, ("python 3",), "p"))
 
 
 def handed_in(folder, n, **answers):
@@ -77,40 +63,81 @@ def changed(wanted, id, **changes):
     return replace(wanted, questions=questions)
 
 
-def contents(path):
-    """Rows without the moment they were written."""
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        rows = {
-            table: connection.execute(f"SELECT key, submission, record FROM {table}").fetchall()
-            for table in ("results", "questions")
-        }
-    connection.close()
-    return {table: {key: rest for key, *rest in found} for table, found in rows.items()}
-
-
 def test_results_come_back_as_they_were(tmp_path, executor):
     wanted = homework()
-    result = grade(wanted, submission(wanted, {"q1": "turned sign"}), executor)
+    data = submission(wanted, {"q1": "turned sign"})
+    key, other = key_of(wanted, data), key_of(wanted, b"{}")
+    result = replace(grade(wanted, data, executor), key=key.result)
     for _ in range(2):  # the second time from disk, and adding it again changes nothing
         with Store(tmp_path / "a.sqlite") as store:
-            store.add(wanted, result)
-            assert store.find(wanted, result.submission) == result
-            assert store.find(wanted, "0" * 64) is None
-            assert store.known(wanted, result.submission) == {q.id: q for q in result.questions}
+            store.add(key, result)
+            assert store.find(key) == store.full(result.light()) == store.ran(key) == result
+            assert store.find(other) is store.ran(other) is None
+            assert store.known(key) == {q.id: q for q in result.questions}
+            assert store.known(other) == {}
             assert len(store) == 1
+            assert store.notes == []
     assert re.fullmatch(r"[\d.]+\+[0-9a-f]{16}", grader_version())
 
 
 def test_rows_cannot_be_changed_or_deleted(tmp_path, executor):
     wanted = homework()
+    data = submission(wanted)
     with Store(tmp_path / "a.sqlite") as store:
-        store.add(wanted, grade(wanted, submission(wanted), executor))
+        store.add(key_of(wanted, data), grade(wanted, data, executor))
     connection = sqlite3.connect(tmp_path / "a.sqlite")
     for order in ("UPDATE results SET record = ''", "DELETE FROM results", "DELETE FROM questions"):
         with pytest.raises(sqlite3.IntegrityError, match="added, never changed"):
             connection.execute(order)
     connection.close()
+
+
+DAMAGE = {
+    "no database": lambda data: b"not a database at all" * 100,
+    "cut": lambda data: data[: len(data) // 2],
+    "a page overwritten": lambda data: data[:4096] + b"x" * 8192 + data[4096 + 8192 :],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_store_is_put_aside_and_all_is_graded_again(tmp_path, counted, damage):
+    folder, path = handed_in(tmp_path / "in", 3), tmp_path / "results.sqlite"
+    with Store(path) as store:
+        first = runs.run(homework(), collect(folder), store, HERE)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    with Store(path) as store:
+        assert runs.run(homework(), collect(folder), store, HERE) == first
+        (note,) = store.notes
+    assert f"{path} is damaged" in note
+    assert "kept as results.sqlite.damaged-1" in note
+    with Store(path) as store:
+        assert runs.run(homework(), collect(folder), store, HERE) == first
+        assert store.notes == []
+    assert len(counted) == 6
+    assert (tmp_path / "results.sqlite.damaged-1").read_bytes() == damaged
+
+
+def test_where_no_store_can_be_written_grading_goes_on_and_says_so(tmp_path, counted):
+    folder, path = handed_in(tmp_path / "in", 1), tmp_path / "results.sqlite"
+    path.mkdir()
+    for n in (1, 2):
+        with Store(path) as store:
+            (result,) = runs.run(homework(), collect(folder), store, HERE).values()
+            assert store.full(result).cells
+        assert "cannot be written" in store.notes[0]
+        assert (result.earned, len(counted)) == (23, n)
+
+
+def test_a_disk_that_fills_up_costs_no_mark(tmp_path, counted):
+    folder = handed_in(tmp_path / "in", 2)
+    with Store(tmp_path / "a.sqlite") as store:
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        found = runs.run(homework(), collect(folder), store, HERE)
+        assert {result.earned for result in found.values()} == {23}
+        assert "can no longer be kept (database or disk is full)" in store.notes[0]
+        assert len(store.notes) == 1
 
 
 def test_grading_twice_is_free_and_so_is_the_same_file_of_another(tmp_path, counted):
@@ -137,16 +164,7 @@ def test_a_fixed_test_regrades_its_question_only(tmp_path, counted):
         reworded = replace(wanted, title="Another title")
         (same,) = runs.run(reworded, collect(folder), store, HERE).values()
         assert len(counted) == 2
-        assert same == before
-
-
-def test_a_new_grader_grades_anew(tmp_path, counted, monkeypatch):
-    folder = handed_in(tmp_path / "in", 1)
-    with Store(tmp_path / "a.sqlite") as store:
-        runs.run(homework(), collect(folder), store, HERE)
-        monkeypatch.setattr("dlcourse.grading.marking.store.grader_version", lambda: "9.9")
-        runs.run(homework(), collect(folder), store, HERE)
-    assert counted == [(), ()]
+        assert same == replace(before, key=same.key)
 
 
 def test_what_the_machine_failed_at_is_tried_again_by_the_next_run(tmp_path, counted, monkeypatch):
@@ -161,114 +179,60 @@ def test_what_the_machine_failed_at_is_tried_again_by_the_next_run(tmp_path, cou
     monkeypatch.setattr(runs, "grade", fails_twice)
     with Store(tmp_path / "a.sqlite") as store:
         first = runs.run(homework(), collect(folder), store, HERE)
-        assert sorted(result.status for result in first.values()) == ["not graded", "ok"]
+        assert sorted(result.status for result in first.values()) == ["not graded", "untrusted"]
+        assert {result.earned for result in first.values()} == {None, 23}
         assert len(store) == 1
         second = runs.run(homework(), collect(folder), store, HERE)
-    assert [result.status for result in second.values()] == ["ok", "ok"]
+    assert [result.earned for result in second.values()] == [23, 23]
 
 
 def test_a_sandbox_that_dies_is_started_anew():
     wanted = homework()
-    task = wanted.to_bytes(), submission(wanted, {"q1": "turned sign"}), ()
-    first = runs.grade_bytes(task, HERE)
-    executor = runs._executor(False, HERE.isolation, HERE.limits)
-    executor.zygote.process.kill()
-    executor.zygote.process.wait()
-    assert runs.grade_bytes(task, HERE) == first
-    executor.__exit__(None, None, None)
-    runs._executor.cache_clear()
+    task = runs.Task(wanted.to_bytes(), submission(wanted, {"q1": "turned sign"}))
+    try:
+        first = runs.grade_task(task, HERE)
+        executor = runs._executor(*runs._sandbox_of(wanted, HERE))
+        executor.zygote.process.kill()
+        executor.zygote.process.wait()
+        assert Result.from_json(first.result).earned == 19
+        assert runs.grade_task(task, HERE) == first
+    finally:
+        runs._close_executor()
 
 
 def test_a_sandbox_that_fails_is_replaced_by_another(monkeypatch, executor):
     wanted, made, broken = homework(), [], [True]
 
-    def fails_once(*args):
+    def fails_once(homework, data, given, *more):
         if broken:
             raise NotGraded(broken.pop())
-        return grade(*args[:2], executor)
+        return grade(homework, data, executor, *more)
 
     def make(*_):
-        made.append(contextlib.ExitStack())
+        made.append(SimpleNamespace(isolation_used="bubblewrap"))
         return made[-1]
 
     monkeypatch.setattr(runs, "grade", fails_once)
     monkeypatch.setattr(runs, "_executor", functools.cache(make))
-    text = runs.grade_bytes((wanted.to_bytes(), submission(wanted), ()), HERE)
-    assert Result.from_json(text).earned == wanted.points
+    graded = runs.grade_task(runs.Task(wanted.to_bytes(), submission(wanted)), HERE)
+    assert Result.from_json(graded.result).earned == wanted.points
     assert len(made) == 2
 
 
-def start(*command):
-    """A run that says each statement to its store, and takes it when it gets a line."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        bufsize=1,
-        cwd=HOMEWORK.parent,
-        env={**os.environ, "PYTHONPATH": str(HOMEWORK.parent)},
-    )
+def test_what_cells_showed_first_is_kept_when_a_fixed_test_runs_them_again(
+    tmp_path, counted, monkeypatch
+):
+    """A second run may know what the hidden inputs of the first one were."""
+    folder, wanted, grade_here = handed_in(tmp_path / "in", 1), homework(), runs.grade
+    shows = iter(["first", "second"])
 
+    def grade_and_show(*args):
+        result = grade_here(*args)
+        return replace(result, cells=(replace(result.cells[0], stdout=next(shows)),))
 
-def go_on(process, n_writes=None):
-    """Let the run go on to its end, or until it is about to write for the n-th time."""
-    n_written = 0
-    for line in process.stdout:
-        n_written += line.strip() in WRITES
-        if n_written == n_writes:
-            return
-        process.stdin.write("\n")
-    assert n_writes is None, "The run ended before it had written so often."
-    assert process.wait() == 0
-
-
-def killed(process):
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
-
-
-def test_twenty_kills_lose_double_and_change_nothing(tmp_path):
-    """Each is killed at a moment of its run, before a write or in it."""
-    folder, rng = handed_in(tmp_path / "in", 60, q2="turned sign", q5=EMPTY), random.Random(0)
-    master = HOMEWORK / "logistic_regression" / "master.ipynb"
-    undisturbed = start("-c", DRIVER, master, folder, tmp_path / "undisturbed.sqlite")
-    go_on(undisturbed)
-    undisturbed.communicate()
-    wanted = contents(tmp_path / "undisturbed.sqlite")
-    assert len(wanted["results"]) == 60
-
-    path, seen = tmp_path / "killed.sqlite", {"results": {}, "questions": {}}
-    for _ in range(20):
-        process = start("-c", DRIVER, master, folder, path)
-        go_on(process, n_writes=rng.randint(1, 24))  # eight or so a hand-in
-        if rng.random() < 0.5:
-            process.stdin.write("\n")  # then it dies in the midst of it, or soon after
-        killed(process)
-        now = contents(path) if path.exists() and path.stat().st_size else seen
-        for table in seen:
-            assert seen[table].items() <= now[table].items() <= wanted[table].items()
-        seen = now
-    assert 0 < len(seen["results"]) < 60
-    last = start("-c", DRIVER, master, folder, path)
-    go_on(last)
-    last.communicate()
-    assert contents(path) == wanted
-
-
-def test_a_killed_run_leaves_no_process(tmp_path):
-    folder = handed_in(tmp_path / "in", 40)
-    script = DRIVER.replace("n_workers=1", "n_workers=2")
-    script = "if __name__ == '__main__':" + script.replace("\n", "\n    ")
-    (tmp_path / "driver.py").write_text(script)
-    master = HOMEWORK / "logistic_regression" / "master.ipynb"
-    process = start(tmp_path / "driver.py", master, folder, tmp_path / "a.sqlite")
-    go_on(process, n_writes=1)  # so that the workers are there, and at work
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) >= 4
-    killed(process)
-    _, alive = psutil.wait_procs(family, timeout=300)
-    assert not alive
+    monkeypatch.setattr(runs, "grade", grade_and_show)
+    with Store(tmp_path / "a.sqlite") as store:
+        for asked in (wanted, changed(wanted, "q3", points=4)):
+            (result,) = runs.run(asked, collect(folder), store, HERE).values()
+            assert [cell.stdout for cell in store.full(result).cells] == ["first"]
+    assert list(shows) == []

@@ -11,12 +11,16 @@ n_other_threads      threads of the user that the kernel counts along with the f
 
 import os
 import platform
-import resource
 import signal
 from dataclasses import dataclass
 
 from dlcourse.grading.sandbox.inside import kernel, landlock, seccomp
 from dlcourse.grading.sandbox.limits import Limits
+
+try:
+    import resource
+except ImportError:  # on Windows, where none of this is called
+    resource = None
 
 NOBODY = 65534
 CHANNEL = 3  # the descriptor of the grader's socket, the only one beside /dev/null

@@ -14,7 +14,8 @@ CAP_DAC_READ_SEARCH = 1 << 2
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITY_VERSION_3 = 0x20080522
 
-_libc = ctypes.CDLL(None, use_errno=True)
+# Elsewhere than on Linux nothing here is called, but what a rehearsal needs imports it.
+_libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
 def _checked(result, what):

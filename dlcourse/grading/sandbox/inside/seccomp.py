@@ -12,12 +12,16 @@ import csv
 import ctypes
 import errno
 import functools
-import resource
 import signal
 import struct
 from pathlib import Path
 
 from dlcourse.grading.sandbox.inside import kernel
+
+try:
+    import resource
+except ImportError:  # on Windows, where none of this is called
+    resource = None
 
 AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 FIRST_NEW_CALL = 424  # from here on, numbers are the same on all machines
