@@ -86,11 +86,14 @@ def test_some_calls_are_allowed_for_some_arguments(column, machine):
         (mmap, [0, 4096, 1, shared], ALLOW),
         (mmap, [0, 4096, 3, shared | anonymous], DENY),
         (mmap, [0, 4096, 3, 0x03 | anonymous], DENY),
-        (kill, [1, 9], ALLOW),
+        (kill, [1, 6], ALLOW),
+        (kill, [1, 9], DENY),  # that signal says that the machine has killed a process
         (kill, [2, 9], DENY),
         (kill, [2**32 - 1, 9], DENY),  # everything there is
         (kill, [0, 9], DENY),  # the group
-        (tgkill, [2, 2, 9], DENY),
+        (tgkill, [1, 1, 6], ALLOW),
+        (tgkill, [1, 1, 9], DENY),
+        (tgkill, [2, 2, 6], DENY),
         (prctl, [15], ALLOW),
         *[(prctl, [option], DENY) for option in (1, 4, 22, 24, 38, 0x59616D61)],
         (fcntl, [3, 3], ALLOW),
@@ -102,7 +105,9 @@ def test_some_calls_are_allowed_for_some_arguments(column, machine):
         (ioctl, [0, 0x5401], ALLOW),
         (ioctl, [0, 0x5412], DENY),  # typing into a terminal
         (prlimit, [0, 7], ALLOW),
+        (prlimit, [1, 7], ALLOW),
         (prlimit, [5, 7], DENY),
+        (prlimit, [0, 0], DENY),  # seconds of computing, which the kernel ends by that signal too
     ]
     for numbers, arguments, answer in expected:
         assert verdict(machine, numbers[column], *arguments) == answer, (numbers, arguments)
