@@ -25,7 +25,7 @@ from dlcourse.grading.sandbox.execution import Executor
 from dlcourse.grading.sandbox.failures import MissingFunction, SandboxUnavailable, StudentError
 from dlcourse.grading.sandbox.inside.magics import plain_python
 from dlcourse.grading.sandbox.limits import Limits
-from dlcourse.grading.sandbox.unprotected import UNPROTECTED, Unprotected
+from dlcourse.grading.sandbox.unprotected import UNPROTECTED, Unprotected, UnprotectedRun
 from dlcourse.grading.sandbox.watched import WatchedRun
 
 AT = re.compile(r"\((?:cell (\d+)|<cell (\d+)>), line (\d+)\)$")
@@ -151,11 +151,12 @@ def _executor(homework, folder, tell) -> Iterator[Executor]:
     about = {"with_torch": homework.needs_torch, "hidden_modules": _there(homework.flagged)}
     with contextlib.ExitStack() as stack:
         try:
-            executor = stack.enter_context(_heeded(Executor, WatchedRun, tell)(Limits(), **about))
+            heeded = _heeded(Executor, WatchedRun, tell)
+            executor = stack.enter_context(heeded(Limits(), **about))
         except SandboxUnavailable:
             own = folder, Path.home()
-            kind = _heeded(Unprotected, Unprotected.run_kind, tell)
-            executor = stack.enter_context(kind(Limits(), own=own, **about))
+            heeded = _heeded(Unprotected, UnprotectedRun, tell)
+            executor = stack.enter_context(heeded(Limits(), own=own, **about))
         yield executor
 
 
@@ -172,8 +173,8 @@ def _heeded(kind, run_kind, tell):
                 self.outcomes, self.names = student.outcomes, student
                 yield student
 
-        def run_kind(self, *args):
-            run = run_kind(*args)
+        def new_run(self, *about):
+            run = run_kind(*about)
             run.watch = self.watch
             return run
 

@@ -146,11 +146,11 @@ class Executor:
             raise
         return zygote
 
-    def run_kind(self, *args) -> "SubmissionRun":
-        """What runs a submission in the sandbox."""
+    def new_run(self, *about) -> "SubmissionRun":
+        """One submission that has not begun; a rehearsal watches it besides."""
         from dlcourse.grading.sandbox.submission_run import SubmissionRun
 
-        return SubmissionRun(*args)
+        return SubmissionRun(*about)
 
     @property
     def isolation_used(self) -> str:
@@ -170,7 +170,7 @@ class Executor:
             kind = self.zygote.isolation
             self.zygote.close()
             self.zygote = self._proven(kind)
-        submission = self.run_kind(self.zygote, cells, seed_material, self.limits)
+        submission = self.new_run(self.zygote, cells, seed_material, self.limits)
         try:
             submission.start()
             yield Student(submission.outcomes, submission.names, submission.call)

@@ -39,8 +39,6 @@ class UnprotectedRun(WatchedRun):
 class Unprotected(Executor):
     """An executor whose notebooks run in ordinary processes; `own` folders are out of reach."""
 
-    run_kind = UnprotectedRun
-
     def __init__(self, *args, own=(), **kwargs):
         super().__init__(*args, **kwargs)
         self.own = own
