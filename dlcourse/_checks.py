@@ -83,12 +83,12 @@ def count(value, name, least=1):
     return n
 
 
-def generator(rng, name="rng"):
+def generator(rng):
     """Raise unless `rng` is a random number generator of NumPy."""
     if not isinstance(rng, np.random.Generator):
         seed = repr(rng) if isinstance(rng, int | np.integer) else "0"
         raise ValueError(
-            f"`{name}` must be a random number generator, got {rng!r}. "
+            f"`rng` must be a random number generator, got {rng!r}. "
             f"Use `np.random.default_rng({seed})`."
         )
 
@@ -161,12 +161,12 @@ def zeros_and_ones(y):
         )
 
 
-def per_coefficient(lam, p, name="lam"):
+def per_coefficient(lam, p):
     """Return the penalties `lam`, one number or one a coefficient, as floats >= 0, or raise."""
-    lam = numbers(lam, name)
+    lam = numbers(lam, "lam")
     if lam.shape not in ((), (p,)) or (lam < 0).any():
         raise ValueError(
-            f"`{name}` must be a number, 0 or more, or {p} of them, one a coefficient, got shape "
+            f"`lam` must be a number, 0 or more, or {p} of them, one a coefficient, got shape "
             f"{lam.shape} and smallest entry {lam.min(initial=np.inf):g}."
         )
     return lam

@@ -53,8 +53,9 @@ def linear_model(
 ) -> LinearData:
     r"""Draw :math:`y = X\beta + u`; the first column of X is 1, for the intercept.
 
-    The other features are standard normal, and any two have the given `correlation`, at least 0
-    and below 1.
+    The other features are standard normal, and any two have the given `correlation`, at least 0 and
+    below 1. Raises `ValueError` unless `n` is a count, `beta` a vector, `noise_sd` 0 or more,
+    `correlation` in [0, 1) and `rng` a generator.
 
     >>> linear_model(50, np.array([1.0, -2.0]), noise_sd=0.5, rng=np.random.default_rng(0))
     50 observations of a linear model with 2 coefficients
@@ -78,7 +79,8 @@ def decoy(n: int, rng) -> LinearData:
               x_5 = x_1 + x_2 + x_3 + x_4 + 0.8 \, v
 
     Forward stepwise selection takes the decoy first and keeps it; the best four features are the
-    first four. Three more have nothing to do with y. There is no intercept.
+    first four. Three more have nothing to do with y. There is no intercept. Raises `ValueError`
+    unless `n` is a count and `rng` a generator.
 
     >>> decoy(200, np.random.default_rng(0))
     200 observations of a linear model with 8 coefficients
@@ -95,6 +97,8 @@ def design_with_singular_values(
     n: int, singular_values: Float[Array, " p"], rng
 ) -> Float[Array, "n p"]:
     r"""A random :math:`X = U \Sigma V^\top` with the given singular values, all else at random.
+
+    Raises `ValueError` where `n` is no count or below p, and where `rng` is no generator.
 
     >>> X = design_with_singular_values(20, np.array([100.0, 1.0]), np.random.default_rng(0))
     >>> np.linalg.svd(X, compute_uv=False).round(6)
@@ -125,6 +129,8 @@ def s_curve(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 def sales_response(n: int, noise_sd: float, rng) -> CurveData:
     """Sales of `n` markets whose advertising is uniform on [-1, 1]: `s_curve` plus normal noise.
+
+    Raises `ValueError` unless `n` is a count, `noise_sd` 0 or more and `rng` a generator.
 
     >>> sales_response(100, noise_sd=0.3, rng=np.random.default_rng(0))
     100 observations of s_curve, noise sd = 0.3
@@ -182,6 +188,8 @@ class DemandData(NamedTuple):
 
 def skewed_demand(n: int, truth: Lognormal, rng) -> DemandData:
     """Draw `n` days whose feature is uniform on [-1, 1].
+
+    Raises `ValueError` unless `n` is a count and `rng` a generator.
 
     >>> skewed_demand(100, Lognormal(4.0, 1.0, 0.5), np.random.default_rng(0))
     100 days of demand, log sd = 0.5

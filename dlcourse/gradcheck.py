@@ -15,17 +15,19 @@ from dlcourse import _checks
 from dlcourse.tables import Table
 
 Array = np.ndarray
+RTOL = 1e-6  # one part in a million
 STEP = np.finfo(float).eps ** (1 / 3)  # 6e-6: truncation and rounding errors are of one size
 
 
-def check_gradient(f, x: Float[Array, "..."], rng, rtol=1e-6):
+def check_gradient(f, x: Float[Array, "..."], rng, rtol=RTOL):
     r"""Raise `AssertionError` unless the gradient of `f` has the right slope at `x`.
 
     .. math:: \nabla f(x)^\top v = \frac{f(x + h v) - f(x - h v)}{2h} + O(h^2)
 
     One random direction `v` tests all coordinates at once: an error in any of them changes the
-    slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum,
-    where there is a slope to compare. Book: eq. `eq-directional-difference`.
+    slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum, where
+    there is a slope to compare. Raises `ValueError` unless `x` and the gradient hold finite numbers
+    in double precision and have one shape. Book: eq. `eq-directional-difference`.
 
     >>> rng = np.random.default_rng(0)
     >>> check_gradient(lambda x: (x @ x, 2 * x), np.ones(3), rng)
@@ -53,6 +55,8 @@ def check_gradient(f, x: Float[Array, "..."], rng, rtol=1e-6):
 def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
     """The gradient by central differences, coordinate by coordinate: 2 calls of `f` for each.
 
+    Raises `ValueError` unless `x` holds finite numbers in double precision.
+
     >>> numerical_gradient(lambda x: (x @ x, None), np.array([1.0, -2.0])).round(6)
     array([ 2., -4.])
     """
@@ -65,7 +69,7 @@ def numerical_gradient(f, x: Float[Array, "..."]) -> Float[Array, "..."]:
     return gradient
 
 
-def verdicts(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
+def verdicts(f, x: Float[Array, " p"], claims: dict) -> Table:
     """Candidates for the gradient of `f` at `x`, each beside its verdict by central differences.
 
     >>> verdicts(lambda x: (x @ x, None), np.ones(2), {"x": np.ones(2), "2x": 2 * np.ones(2)})
@@ -80,7 +84,7 @@ def verdicts(f, x: Float[Array, " p"], claims: dict, rtol=1e-6) -> Table:
         {
             "gradient": list(claims),
             "length": [float(np.linalg.norm(claim)) for claim in claims.values()],
-            "agrees with differences": [bool(error <= rtol * size) for error in errors],
+            "agrees with differences": [bool(error <= RTOL * size) for error in errors],
         }
     )
 

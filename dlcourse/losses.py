@@ -14,7 +14,7 @@ classes are weights of observations too, `class_weights[labels]`; PyTorch's loss
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from scipy.special import log_softmax
 
 from dlcourse import _checks
@@ -29,8 +29,9 @@ class SquaredError:
     .. math:: J(\beta) = \frac{1}{2n} \lVert X\beta - y \rVert^2, \qquad
               \nabla J(\beta) = \frac{1}{n} X^\top (X\beta - y)
 
-    The factor 1/(2n) keeps the scale, and so the usable step size, independent of n. With
-    `weights` each square counts by its share of their sum in place of 1/n.
+    The factor 1/(2n) keeps the scale, and so the usable step size, independent of n. With `weights`
+    each square counts by its share of their sum in place of 1/n. Raises `ValueError` unless these
+    and the data are finite numbers whose shapes fit.
     Book: eq. `eq-half-mean-squared-error`, `eq-ols-gradient`.
 
     >>> loss = SquaredError(np.eye(2), np.array([1.0, 2.0]))
@@ -41,7 +42,7 @@ class SquaredError:
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
-    weights: Float[Array, " n"] | None = None
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X, y = _checks.regression_data(self.X, self.y)
@@ -60,6 +61,7 @@ class SumOfSquares:
     .. math:: S(\beta) = \lVert X\beta - y \rVert^2, \qquad
               \nabla S(\beta) = 2 X^\top (X\beta - y)
 
+    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
     Book: eq. `eq-sum-of-squares`, `eq-usable-steps`.
 
     >>> value, gradient = SumOfSquares(np.eye(2), np.array([1.0, 2.0]))(np.zeros(2))
@@ -85,7 +87,8 @@ class Quadratic:
 
     .. math:: f(x) = \tfrac12 (x - c)^\top A (x - c), \qquad \nabla f(x) = A (x - c)
 
-    Its minimum is 0; the eigenvalues of `A` are the curvatures.
+    Its minimum is 0; the eigenvalues of `A` are the curvatures. Raises `ValueError` unless `A` is
+    symmetric and points have the size of `center`.
 
     >>> Quadratic(np.diag([1.0, 10.0]), center=np.zeros(2))(np.array([1.0, 1.0]))
     (np.float64(5.5), array([ 1., 10.]))
@@ -125,7 +128,8 @@ class LogisticLoss:
 
     `y` holds 0 and 1; `lam` is one number, or one a coefficient: 0 for an intercept. Computed from
     the share of the wrong class, so that neither large scores nor sure predictions lose digits.
-    With `weights` each observation counts by its share of their sum in place of 1/n.
+    With `weights` each observation counts by its share of their sum in place of 1/n. Raises
+    `ValueError` unless `y` holds 0 and 1, and the shapes and signs of the others fit.
     Reference: Cox (1958). Book: eq. `eq-logistic-loss`.
 
     >>> value, gradient = LogisticLoss(np.eye(2), np.array([1.0, 0.0]))(np.zeros(2))
@@ -135,8 +139,8 @@ class LogisticLoss:
 
     X: Float[Array, "n p"]
     y: Float[Array, " n"]
-    lam: float | Float[Array, " p"] = 0.0
-    weights: Float[Array, " n"] | None = None
+    lam: float | Float[Array, ""] | Float[Array, " p"] = 0.0
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X, y = _checks.regression_data(self.X, self.y)
@@ -165,10 +169,11 @@ class SoftmaxLoss:
               = \frac1n \sum_{i=1}^n (p_{ik} - 1\{y_i = k\}) x_i + \lambda_k \circ \theta_k
 
     `labels` holds the classes 0, ..., m - 1. The point is the matrix of the :math:`\theta_k` (m, p)
-    laid out as one vector, class after class, so that every optimizer takes it.
-    Adding one vector to every :math:`\theta_k` changes no probability, so without a penalty the
-    minimizers are a family. With `weights` each observation counts by its share of their sum in
-    place of 1/n. Book: eq. `eq-softmax-loss`.
+    laid out as one vector, class after class, so that every optimizer takes it. Adding one vector
+    to every :math:`\theta_k` changes no probability, so without a penalty the minimizers are a
+    family. With `weights` each observation counts by its share of their sum in place of 1/n. Raises
+    `ValueError` unless `labels` count from 0, and the shapes and signs of the others fit. Book: eq.
+    `eq-softmax-loss`.
 
     >>> value, gradient = SoftmaxLoss(np.ones((3, 1)), np.array([0, 1, 2]))(np.zeros(3))
     >>> round(float(value), 4), gradient.round(12) + 0.0
@@ -177,8 +182,8 @@ class SoftmaxLoss:
 
     X: Float[Array, "n p"]
     labels: Int[Array, " n"]
-    lam: float | Float[Array, " mp"] = 0.0
-    weights: Float[Array, " n"] | None = None
+    lam: float | Float[Array, ""] | Float[Array, " mp"] = 0.0
+    weights: Real[Array, " n"] | None = None
 
     def __post_init__(self):
         X = _checks.design_matrix(self.X)
@@ -211,6 +216,7 @@ def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]
 
     .. math:: \sigma(z) = \frac{1}{1 + e^{-z}}
 
+    Raises `ValueError` where `z` holds no numbers.
     Book: eq. `eq-logistic-probability`.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))

@@ -47,9 +47,9 @@ class Quote:
 class claims:  # a call that prints itself, as a chapter writes it
     """Sentences about the results above, each with whether it holds: a folded list with ticks.
 
-    A chapter that stops being true stops building: `AssertionError` names the sentences that do not
-    hold. `TypeError` where the truth of a sentence is no single bool, such as an array of them:
-    write `np.all(...)`, or say for how many it holds.
+    A chapter that stops being true stops building: raises `AssertionError` with the sentences that
+    do not hold, and `TypeError` where the truth of a sentence is no single bool, such as an array
+    of them: write `np.all(...)`, or say for how many it holds.
 
     >>> claims({"Two is even": 2 % 2 == 0})
     ✓ Two is even

@@ -13,13 +13,15 @@ import numpy as np
 class Table:
     """Named columns of one length. Numbers are written with four significant digits.
 
+    Raises `ValueError` unless every column has a name and all have one length.
+
     >>> Table({"method": ["QR", "Cholesky"], "rank": [10, 10], "residual": [53.4762, 53.4762]})
     method    rank  residual
     QR          10     53.48
     Cholesky    10     53.48
     """
 
-    def __init__(self, columns: Mapping[str, Sequence]):
+    def __init__(self, columns: Mapping[str, Sequence | np.ndarray]):
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"All columns must have one length, got {lengths}.")

@@ -1,3 +1,6 @@
+import random
+
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +20,16 @@ settings.load_profile("steady")
 
 def pytest_configure(config):
     config.pluginmanager.register(Ledger(config.rootpath), "ledger")
+
+
+@pytest.fixture(autouse=True)
+def checked_annotations(request):
+    """Annotations are checked (see addopts), except where a test passes other input on purpose."""
+    is_other = any(request.node.get_closest_marker(name) for name in ("bad_input", "converted"))
+    jaxtyping.config.update("jaxtyping_disable", is_other)
+    random.seed(0)  # of a list beartype looks at one entry, drawn from this stream
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

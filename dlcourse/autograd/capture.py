@@ -16,6 +16,7 @@ from dlcourse.autograd import replay
 from dlcourse.autograd.recorded import Call, Record, Recorded, arrays_in, open_record, plain
 
 Array = np.ndarray
+Numbers = Array | np.generic  # NumPy turns 0-d arrays into scalars
 
 
 def tracked(x: Array) -> Array:
@@ -24,7 +25,7 @@ def tracked(x: Array) -> Array:
     return x if record is None else record.admit(x)
 
 
-def launch(kernel: Callable, *args, out: Array | None = None) -> Array | None:
+def launch(kernel: Callable, *args, out: Array | None = None) -> Numbers | None:
     """`kernel(*args)`, or `kernel(*args, out)`; in a capture, each replay calls it again.
 
     For what NumPy does not announce: random draws, the step of an optimizer, checks of the data. A
@@ -51,7 +52,8 @@ class Capture:
     """The recorded calls of the `with` block, to be repeated by `replay()`.
 
     The block itself runs as always. Whoever wants other inputs writes them into the arrays that
-    were used; whoever wants to keep a result copies it before the next replay.
+    were used; whoever wants to keep a result copies it before the next replay. Raises `ValueError`
+    where it is opened inside of another one.
 
     >>> x = np.array([1.0, 2.0])
     >>> with Capture() as doubled:

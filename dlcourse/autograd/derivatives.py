@@ -58,9 +58,10 @@ def hessian_vector_product(
 
     .. math:: H v = \frac{\operatorname{Im} \nabla f(x + i h v)}{h} + O(h^2)
 
-    Nothing is subtracted, so `h` can be so small that the error vanishes: the result is exact up
-    to rounding. Every operation of the engine is analytic between its kinks, so its formulas hold
-    for complex numbers as they stand. Reference: Squire and Trapp (1998).
+    Nothing is subtracted, so `h` can be so small that the error vanishes: the result is exact up to
+    rounding. Every operation of the engine is analytic between its kinks, so its formulas hold for
+    complex numbers as they stand. Raises `ValueError` unless `x` and `v` hold finite floats of one
+    shape. Reference: Squire and Trapp (1998).
 
     >>> hessian_vector_product(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])

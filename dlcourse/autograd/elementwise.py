@@ -46,7 +46,10 @@ def negative(x):
 
 
 def power(x, exponent: float) -> Tensor:
-    """`x` to a constant power."""
+    """`x` to a constant power.
+
+    Raises `ValueError` unless `exponent` is a plain number.
+    """
     if not isinstance(exponent, int | float | np.number):
         raise ValueError(
             f"`exponent` must be a plain number, got {type(exponent).__name__}. "
@@ -65,7 +68,10 @@ def _raised(x, n):
 
 
 def power_of(base: float, x) -> Tensor:
-    """A positive number to the power of `x`: what `2 ** x` means."""
+    """A positive number to the power of `x`: what `2 ** x` means.
+
+    Raises `ValueError` unless `base` is a positive number.
+    """
     if not (isinstance(base, int | float | np.number) and base > 0):
         raise ValueError(
             f"The base of a variable exponent must be a positive number, got {base!r}. For a "
@@ -256,7 +262,10 @@ def compare(kernel, x, y) -> Tensor:
 
 
 def combine(kernel, *masks) -> Tensor:
-    """A combination of masks such as `np.logical_and`: a mask again."""
+    """A combination of masks such as `np.logical_and`: a mask again.
+
+    Raises `ValueError` unless the masks hold truth values.
+    """
     known = [x.precision for x in masks if isinstance(x, Tensor)]
     arrays = [tracked(x.data if isinstance(x, Tensor) else np.asanyarray(x)) for x in masks]
     if any(x.dtype != bool for x in arrays):

@@ -23,7 +23,8 @@ def matmul(
 ) -> Inexact[Tensor, "..."]:
     r"""Matrix product of (*batch, n, p) and (*batch, p, k); the batches are broadcast.
 
-    A vector on the left is a row, on the right a column, as in NumPy.
+    A vector on the left is a row, on the right a column, as in NumPy. Raises `ValueError` unless
+    the inner sides are equal.
 
     .. math:: \bar x = \bar z \, y^\top, \qquad \bar y = x^\top \bar z \qquad (z = x y)
     """
@@ -72,6 +73,7 @@ def ones(n, dtype):
 
 
 def check_affine(x, W, b):
+    """Raise `ValueError` unless the shapes are (n, p) of x, (p, k) of W and (k,) of b."""
     if len(x) < 2 or len(W) != 2 or (x[-1], *b) != W:
         raise ValueError(
             f"`x` must have shape (n, p), `W` (p, k) and `b` (k,), got {x}, {W} and {b}. "

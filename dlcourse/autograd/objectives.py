@@ -27,6 +27,8 @@ def mean_squared_error(
 
     .. math:: \ell = \frac1n \sum_i (\hat y_i - y_i)^2, \qquad
               \nabla_{\hat y} \ell = \frac2n (\hat y - y)
+
+    Raises `ValueError` where the shapes differ, there are no rows, or the weights do not fit.
     """
     _checks.same_shape(prediction, target, ("prediction", "target"))
     error = prediction - target
@@ -42,7 +44,8 @@ def binary_cross_entropy(logits: Inexact[Array, "..."], y: Inexact[Array, "..."]
     .. math:: \ell = \frac1n \sum_i \bigl( \log(1 + e^{z_i}) - y_i z_i \bigr), \qquad
               \nabla_z \ell = \frac1n (\sigma(z) - y)
 
-    Takes the logits z, not the probabilities, so that no logarithm meets a zero.
+    Takes the logits z, not the probabilities, so that no logarithm meets a zero. Raises
+    `ValueError` where the shapes differ, there are no rows, or the weights do not fit.
     """
     _checks.same_shape(logits, y, ("logits", "y"))
     z, share = logits, _weights(weights, logits)
@@ -71,7 +74,8 @@ def softmax_cross_entropy(
     .. math:: \ell = \frac1n \sum_i \bigl( \operatorname{lse}(z_i) - z_{i, y_i} \bigr), \qquad
               \nabla_z \ell = \frac1n (\operatorname{softmax}(z) - \operatorname{onehot}(y))
 
-    With `class_weights` (k,) each row counts as much as its class.
+    With `class_weights` (k,) each row counts as much as its class. Raises `ValueError` where the
+    shapes or weights do not fit, or a label is no class.
     """
     labels = np.asanyarray(labels)
     _check_classes(logits.shape, labels)

@@ -74,18 +74,21 @@ MEANING[np.power] = MEANING[np.float_power] = power
 
 
 def of_ufunc(self, ufunc, method, *inputs, **options):
+    """What a ufunc of NumPy gives for tensors. Raises `ValueError` for what has no gradient."""
     if method != "__call__" or options:
         raise ValueError(_cure(f"{ufunc.__name__} with {method!r} or options {sorted(options)}"))
     return of_function(self, ufunc, (), inputs, {})
 
 
 def of_function(self, function, types, args, options):
+    """What a function of NumPy gives for tensors. Raises `ValueError` for what has no gradient."""
     if function not in MEANING:
         raise ValueError(_cure(function.__name__))
     return MEANING[function](*args, **options)
 
 
 def as_array(self, dtype=None, copy=None):
+    """The numbers as an array of NumPy. Raises `ValueError` where that would cut off a gradient."""
     if self.needs_grad:
         raise ValueError(_cure("An array"))
     return np.array(self.data, dtype, copy=copy)

@@ -49,7 +49,7 @@ class Record:
         return x.view(Recorded)
 
     def check(self, x: "Recorded"):
-        """Raise unless the record knows whose memory this is."""
+        """Raise `ValueError` unless the record knows whose memory this is."""
         if id(root(x)) not in self.known:
             raise ValueError(
                 "This array is a copy of a captured one, made where the capture could not see it: "
@@ -82,6 +82,7 @@ class Record:
         self.calls.append(Call(kernel, args, {}, plain(target)))
 
     def check_inside(self, target):
+        """Raise `ValueError` unless the capture itself has made the array `target`."""
         if type(target) is not Recorded:
             raise ValueError(
                 "A captured computation must not write into an array from outside: each replay "
@@ -139,7 +140,7 @@ class Recorded(Array):
 
 
 def forbid_reading():
-    """Raise if Python is about to look at a number that a replay would not look at again."""
+    """Raise `ValueError` where Python is about to look at a number that no replay would look at."""
     if open_record.get() is not None:
         raise ValueError(
             "A captured computation must not branch on its data, nor compute past the engine: a "

@@ -28,7 +28,10 @@ def mean(x, axis=None, keepdims=False) -> Tensor:
 
 
 def var(x, axis=None, keepdims=False, ddof=0) -> Tensor:
-    """The variance along `axis`: squared distances from the mean, summed over n - `ddof`."""
+    """The variance along `axis`: squared distances from the mean, summed over n - `ddof`.
+
+    Raises `ValueError` unless there are more than `ddof` entries.
+    """
     n = _count(x, axis)
     if n <= ddof:
         raise ValueError(f"A variance needs more than ddof={ddof} entries, got {n}.")
@@ -63,12 +66,12 @@ def _extreme(x, kernel, axes, kept, keepdims):
     return y, lambda g: times(g.reshape(kept), share)
 
 
-def argmax(x, axis=None) -> np.ndarray:
+def argmax(x, axis=None) -> np.ndarray | np.integer:
     """The place of the largest entry: integers, no tensor, since nothing can flow through them."""
     return arrays_of((x,))[0].real.argmax(axis)
 
 
-def argmin(x, axis=None) -> np.ndarray:
+def argmin(x, axis=None) -> np.ndarray | np.integer:
     """The place of the smallest entry: integers, no tensor."""
     return arrays_of((x,))[0].real.argmin(axis)
 

@@ -67,6 +67,7 @@ def dropout(x: Inexact[Array, "..."], p: float, rng):
 
 
 def check_probability(p):
+    """Raise `ValueError` unless 0 <= p < 1."""
     if not 0 <= p < 1:
         raise ValueError(
             f"`p`, the probability of dropping an entry, must lie in [0, 1), got {p!r}. "
@@ -75,6 +76,7 @@ def check_probability(p):
 
 
 def check_generator(rng):
+    """Raise `ValueError` unless `rng` is a random number generator of NumPy."""
     if not isinstance(rng, np.random.Generator):
         raise ValueError(
             f"`rng` must be a generator of random numbers, got {rng!r}. Use "

@@ -20,7 +20,7 @@ from math import isfinite
 
 import numpy as np
 
-from dlcourse.autograd.capture import launch, tracked
+from dlcourse.autograd.capture import Numbers, launch, tracked
 from dlcourse.autograd.recorded import open_record
 from dlcourse.autograd.tensor import Tensor, constant, result, unbounded_came_before
 
@@ -65,7 +65,7 @@ def fused(first: Callable, last: Callable) -> Callable:
     return apply
 
 
-def times(g: Array, slope: Array) -> Array:
+def times(g: Numbers | float, slope: Numbers | float) -> Numbers:
     """`g * slope`, where 0 times infinity, or times NaN, is 0.
 
     A gradient that is masked out must not meet an infinite slope, nor the other way round: the
@@ -75,12 +75,12 @@ def times(g: Array, slope: Array) -> Array:
     return launch(_times, g, slope)
 
 
-def times_bounded(g: Array, slope: Array) -> Array:
+def times_bounded(g: Numbers | float, slope: Numbers | float) -> Numbers:
     """`times` for a finite slope: `g` is finite too, unless an unbounded slope came before."""
     return times(g, slope) if unbounded_came_before.get() else g * slope
 
 
-def taylor(f: Callable, slope: Callable, x: Array) -> Array:
+def taylor(f: Callable, slope: Callable, x: Numbers) -> Numbers:
     r"""`f(x)`; at a complex point the first two terms of the Taylor series of a real function.
 
     .. math:: f(a + i h) = f(a) + i h \, f'(a)

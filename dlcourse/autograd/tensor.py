@@ -17,7 +17,7 @@ from operator import attrgetter
 import numpy as np
 
 from dlcourse import _checks
-from dlcourse.autograd.capture import launch, tracked
+from dlcourse.autograd.capture import Numbers, launch, tracked
 from dlcourse.autograd.recorded import forbid_reading
 
 Array = np.ndarray
@@ -151,6 +151,7 @@ class Tensor:
         return format(self.item() if how else self, how) if how else str(self)
 
     def __setitem__(self, index, value):
+        """Raise `ValueError`: a tensor is never changed in place."""
         raise ValueError(
             "A tensor cannot be changed in place: an earlier result may need its old numbers for "
             "the gradient. Build a new one with `where(condition, a, b)` or `concatenate`."
@@ -168,7 +169,7 @@ class NotFiniteError(ValueError):
 TensorLike = Tensor | Array  # what operations take; an array is a constant
 
 
-def result(data: Array, parents: tuple, vjps: list, made_by, last=None) -> Tensor:
+def result(data: Array, parents: tuple, vjps: list | None, made_by, last=None) -> Tensor:
     """What an operation returns: it sends `vjp(g)` to each parent, or `vjp(last(g))`."""
     x = _new(Tensor)
     x.data, x.parents, x.vjps, x.made_by, x.last = data, parents, vjps, made_by, last
@@ -194,7 +195,8 @@ def parameter(data: Array, place: Array | None) -> Tensor:
 def history(last: Tensor) -> tuple[list[Tensor], set[Tensor]]:
     """Every result that led to `last`, the youngest first, and the variables where all began.
 
-    Without recursion, because graphs run deep.
+    Without recursion, because graphs run deep. Raises `ValueError` where `backward` has been
+    through the graph already.
     """
     found, nodes, leaves = {last}, [last], set()
     for node in nodes:  # grows on the way
@@ -215,7 +217,7 @@ def history(last: Tensor) -> tuple[list[Tensor], set[Tensor]]:
     return nodes, leaves
 
 
-def sum_to(g: Array, shape: tuple) -> Array:
+def sum_to(g: Numbers, shape: tuple) -> Numbers:
     """Undo broadcasting: add up `g` over the axes along which an array of `shape` was repeated.
 
     >>> sum_to(np.ones((4, 3)), (3,))

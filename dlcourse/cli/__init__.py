@@ -14,10 +14,11 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_asked: bool):
+def _print_version(is_asked: bool) -> bool:
     if is_asked:
         print(f"dlcourse {dlcourse.__version__}")
         raise typer.Exit
+    return is_asked
 
 
 @app.callback()

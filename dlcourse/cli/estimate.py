@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(help="Estimate what a training run takes.")
+
+class Command(TyperGroup):
+    """A command whose context is of the class by which a function of typer asks for it."""
+
+    context_class = typer.Context
+
+
+app = typer.Typer(help="Estimate what a training run takes.", cls=Command)
 OWN_FAMILY = "yours"  # what a run and the measured ones beside it have in common
 
 

@@ -69,10 +69,14 @@ def submit_check(
 
 
 @app.command()
-def grade(  # noqa: PLR0913  (an argument is an option)
+def grade(  # noqa: PLR0913  the options of a command are the arguments of its function
     homework: Name,
     submissions: Annotated[
-        Path, typer.Argument(help="Folder with <student>.ipynb, or <student>/anything.ipynb.")
+        Path,
+        typer.Argument(
+            help="Folder with <student>.ipynb or <student>/anything.ipynb, or what Canvas, Moodle, "
+            "Gradescope, Brightspace or Blackboard exported, as a folder or a zip archive."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for marks and reports.")
@@ -80,9 +84,30 @@ def grade(  # noqa: PLR0913  (an argument is an option)
     deadline: Annotated[
         str,
         typer.Option(
-            help="Later hand-ins are marked late: 2026-10-01T23:59. They came when handed_in.csv "
-            "in SUBMISSIONS says (columns file or student, and handed_in), or else when the file "
-            "was last changed."
+            help="Later hand-ins are marked late: 2026-10-01 is the end of that day, "
+            "2026-10-01T18:00 that moment of this machine's clock."
+        ),
+    ] = "",
+    times: Annotated[
+        str,
+        typer.Option(
+            help="CSV file of when hand-ins came, with the columns file or student, and handed_in. "
+            "Without it the platform's word counts, or when a file was last changed."
+        ),
+    ] = "",
+    roster: Annotated[
+        str,
+        typer.Option(
+            help="CSV file of the class: the gradebook exported from Canvas, the grading worksheet "
+            "of Moodle, or any with a column student. Who handed in nothing then has a row, and "
+            "canvas.csv or moodle.csv is this file with the marks filled in."
+        ),
+    ] = "",
+    name_pattern: Annotated[
+        str,
+        typer.Option(
+            help="Where the student stands in other names of files: hw1_{student}_*.ipynb, or a "
+            "regular expression with (?P<student>...)."
         ),
     ] = "",
     workers: Annotated[
@@ -101,15 +126,15 @@ def grade(  # noqa: PLR0913  (an argument is an option)
 ):
     """Grade a folder of submissions; run it again to take up a run that was stopped.
 
-    Writes grades.csv, results.json, a report for each student and class.html. Results are kept in
-    results.sqlite: what is graded already is not graded again.
+    Writes grades.csv, canvas.csv, moodle.csv, results.json, a report for each student and
+    class.html. Results are kept in results.sqlite: what is graded already is not graded again.
 
     Exit code 0: all hand-ins are graded. 1: the machine failed at some, or a report cannot be
     written; run it again. 2: nothing could be done.
     """
     with _in_one_line():
         from dlcourse.grading import finding
-        from dlcourse.grading.marking.folder import grade_folder, setting
+        from dlcourse.grading.marking.folder import grade_folder, rules, setting
         from dlcourse.grading.marking.summary import summary
         from dlcourse.grading.secret import NAME
 
@@ -117,7 +142,8 @@ def grade(  # noqa: PLR0913  (an argument is an option)
         private = str(path), str(path.with_name(NAME))
         how = setting(workers, scheduler, untrusted_marks)
         how = replace(how, secret=finding.secret_of(path), private=private)
-        done = grade_folder(finding.read(path), submissions, output, how, deadline)
+        said = rules(deadline, times, roster, name_pattern)
+        done = grade_folder(finding.read(path), submissions, output, how, said)
     for line in [*summary(done.rows), *done.notes]:
         typer.echo(line)
     for line in done.unwritten:

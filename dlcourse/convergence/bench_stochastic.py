@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.convergence import stochastic
-from dlcourse.convergence.bench import Bench
+from dlcourse.convergence.bench import Bench, P
 from dlcourse.convergence.problems import Problem, random_problem
 from dlcourse.optim import SGD, minimize
 
 Array = np.ndarray
+N_STEPS = 8  # 256 paths
 
 
 def all_signs(n_steps) -> Int[Array, "runs n"]:
@@ -56,32 +57,32 @@ def expected_squares(
     return ((run.points[1:] - problem.minimizer) ** 2).sum(-1).mean(-1)
 
 
-def bench_contraction(rng, kappa=10.0, n_problems=20, p=20) -> Bench:
+def bench_contraction(rng, kappa, n_problems) -> Bench:
     """Distance left by one exact step; `at` holds the steps as shares of the longest one."""
     m, at, distances = 1 / kappa, np.linspace(0.05, 1.0, 20), []
     steps = at * stochastic.longest_step(m, 1.0)
     for _ in range(n_problems):
-        problem = random_problem(rng, p, m)
+        problem = random_problem(rng, P, m)
         after = problem.x0 - steps[:, None] * problem.f(problem.x0)[1]
         distances.append(np.linalg.norm(after - problem.minimizer, axis=-1) / problem.distance)
     bound = stochastic.contraction_bound(1.0, steps, m)
     return Bench("one exact step", at, np.stack(distances), bound)
 
 
-def bench_constant_step(rng, kappa=10.0, n_problems=20, p=20, n_steps=8) -> Bench:
+def bench_constant_step(rng, kappa, n_problems) -> Bench:
     """Expected squared distances with the step 1/M; `at` holds the numbers of steps."""
-    k, m = np.arange(1, n_steps + 1), 1 / kappa
-    draws = [_random_noise(rng, p, m, n_steps) for _ in range(n_problems)]
+    k, m = np.arange(1, N_STEPS + 1), 1 / kappa
+    draws = [_random_noise(rng, m) for _ in range(n_problems)]
     squares = [expected_squares(problem, SGD(1.0), noise) for problem, noise, _ in draws]
     bounds = [stochastic.constant_step_bound(1.0, 1.0, k, m, sigma) for *_, sigma in draws]
     return Bench("SGD, constant step", k, _relative(squares, draws), np.stack(bounds))
 
 
-def bench_decaying_step(rng, kappa=10.0, n_problems=20, p=20, n_steps=8) -> Bench:
+def bench_decaying_step(rng, kappa, n_problems) -> Bench:
     """Expected squared distances with steps 1 / (m (k + k0)); `at` holds the numbers of steps."""
-    k, m = np.arange(1, n_steps + 1), 1 / kappa
+    k, m = np.arange(1, N_STEPS + 1), 1 / kappa
     schedule = stochastic.decaying_schedule(m, 1.0)
-    draws = [_random_noise(rng, p, m, n_steps) for _ in range(n_problems)]
+    draws = [_random_noise(rng, m) for _ in range(n_problems)]
     squares = [expected_squares(problem, SGD(schedule), noise) for problem, noise, _ in draws]
     bounds = [
         stochastic.decaying_step_bound(1.0, k, schedule.n_steps, m, sigma) for *_, sigma in draws
@@ -89,10 +90,10 @@ def bench_decaying_step(rng, kappa=10.0, n_problems=20, p=20, n_steps=8) -> Benc
     return Bench("SGD, decaying step", k, _relative(squares, draws), np.stack(bounds))
 
 
-def _random_noise(rng, p, m, n_steps):
+def _random_noise(rng, m):
     """A problem, the noise of each step, and its length in units of M times the first distance."""
-    problem, sigma = random_problem(rng, p, m), np.exp(rng.uniform(-3, 0))
-    directions = rng.normal(size=(n_steps, p))
+    problem, sigma = random_problem(rng, P, m), np.exp(rng.uniform(-3, 0))
+    directions = rng.normal(size=(N_STEPS, P))
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     return problem, sigma * problem.distance * directions / lengths, sigma
 

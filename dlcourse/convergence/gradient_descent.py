@@ -17,7 +17,8 @@ def least_squares_bound(distance, learning_rate, k, m, L):
     .. math:: \lVert \beta^{(k)} - \hat\beta \rVert
               \le \max(|1 - tm|, |1 - tL|)^k \, \lVert \beta^{(0)} - \hat\beta \rVert
 
-    `m` is the smallest positive eigenvalue of the curvature matrix.
+    `m` is the smallest positive eigenvalue of the curvature matrix. Raises `ValueError`
+    unless 0 < m <= L.
     Book: eq. `eq-gd-least-squares-rate`.
 
     >>> least_squares_bound(distance=8.0, learning_rate=1.0, k=2, m=0.5, L=1.0)
@@ -96,6 +97,7 @@ def linear_bound(gap, k, m, M):
 
     .. math:: f(x^{(k)}) - f^* \le \left(1 - \tfrac{m}{M}\right)^k \left(f(x^{(0)}) - f^*\right)
 
+    Raises `ValueError` unless 0 < m <= M.
     Book: eq. `eq-gd-linear-rate`.
 
     >>> linear_bound(gap=8.0, k=3, m=1.0, M=2.0)
@@ -111,6 +113,7 @@ def n_steps_needed(gap, target, m, M) -> int:
     .. math:: k^* = \left\lceil \frac{\log(\text{gap} / \text{target})}{\log(1 / (1 - m/M))}
               \right\rceil
 
+    Raises `ValueError` unless 0 < m <= M and the target is positive.
     Book: eq. `eq-gd-steps`.
 
     >>> n_steps_needed(gap=5.5, target=1e-6, m=1.0, M=10.0)

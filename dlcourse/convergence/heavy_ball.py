@@ -167,6 +167,7 @@ def optimal_rate(m, M) -> float:
 
     .. math:: \rho^* = \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1}
 
+    Raises `ValueError` unless 0 < m <= M.
     Book: eq. `eq-heavy-ball-rate`.
 
     >>> optimal_rate(m=1.0, M=9.0)

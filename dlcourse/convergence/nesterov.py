@@ -57,6 +57,7 @@ def constant_momentum(m, M) -> float:
 
     .. math:: \beta = \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1}
 
+    Raises `ValueError` unless 0 < m <= M.
     Book: eq. `eq-nesterov-constant`.
 
     >>> constant_momentum(m=1.0, M=9.0)
@@ -72,6 +73,7 @@ def linear_bound(gap, distance, k, m, M):
     .. math:: f(x_k) - f^* \le \left( 1 - \sqrt{\tfrac{m}{M}} \right)^k
               \left( f(x_0) - f^* + \tfrac{m}{2} \lVert x_0 - x^* \rVert^2 \right)
 
+    Raises `ValueError` unless 0 < m <= M.
     Reference: Nesterov (2018), theorem 2.2.3. Book: eq. `eq-nesterov-strong-rate`.
 
     >>> float(linear_bound(gap=8.0, distance=4.0, k=3, m=1.0, M=4.0))

@@ -1,6 +1,6 @@
 r"""Exact worst cases by performance estimation: PEPit asks a solver for the worst function.
 
-k      number of steps            m = 1 / kappa, M = L = 1: curvatures of the class of functions
+k      number of steps            m = 1/10, M = L = 1: curvatures of the class of functions
 sigma  root of the mean square of the noise
 
 What k steps do depends on a function only through its values and gradients at the points visited.
@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 
 from dlcourse.convergence import heavy_ball, nesterov, stochastic
+from dlcourse.convergence.worst_cases import KAPPA
 from dlcourse.optim import GrowingMomentum
 
 QUADRATIC = "SmoothStronglyConvexQuadraticFunction"
@@ -22,9 +23,9 @@ QUADRATIC = "SmoothStronglyConvexQuadraticFunction"
 SOLVER = {"solver": "CLARABEL", "tol_gap_abs": 1e-7, "tol_gap_rel": 1e-7, "tol_feas": 1e-7}
 
 
-def least_squares(k, kappa=10.0) -> float:
+def least_squares(k) -> float:
     """Largest distance after k steps of gradient descent, over all quadratics."""
-    pep, f, x, star = _problem_around(QUADRATIC, mu=1 / kappa, L=1.0)
+    pep, f, x, star = _problem_around(QUADRATIC, mu=1 / KAPPA, L=1.0)
     for _ in range(k):
         x = x - f.gradient(x)
     return np.sqrt(_worst(pep, (x - star) ** 2))
@@ -59,9 +60,9 @@ def convex(k, step=1.0) -> float:
     return _worst(pep, f(x) - f(star))
 
 
-def strongly_convex(k, kappa=10.0) -> float:
+def strongly_convex(k) -> float:
     """Largest gap after k steps of gradient descent, as a share of the first gap."""
-    pep, f, x = _problem("SmoothStronglyConvexFunction", mu=1 / kappa, L=1.0)
+    pep, f, x = _problem("SmoothStronglyConvexFunction", mu=1 / KAPPA, L=1.0)
     star = f.stationary_point()
     pep.set_initial_condition(f(x) - f(star) <= 1)
     for _ in range(k):
@@ -69,7 +70,7 @@ def strongly_convex(k, kappa=10.0) -> float:
     return _worst(pep, f(x) - f(star))
 
 
-def best_heavy_ball(k, kappa=10.0, class_name=QUADRATIC) -> float:
+def best_heavy_ball(k, kappa=KAPPA, class_name=QUADRATIC) -> float:
     """Largest distance after k steps with the parameters that are optimal for quadratics.
 
     Over all quadratics; or over the functions of another class, such as
@@ -90,9 +91,9 @@ def nesterov_convex(k) -> float:
     return _worst(pep, f(x) - f(star))
 
 
-def nesterov_strong(k, kappa=10.0) -> float:
+def nesterov_strong(k) -> float:
     """Largest gap of Nesterov's k-th point with constant momentum, from a start of energy 1."""
-    m = 1 / kappa
+    m = 1 / KAPPA
     pep, f, x = _problem("SmoothStronglyConvexFunction", mu=m, L=1.0)
     star = f.stationary_point()
     pep.set_initial_condition(f(x) - f(star) + m / 2 * (x - star) ** 2 <= 1)
@@ -101,27 +102,27 @@ def nesterov_strong(k, kappa=10.0) -> float:
     return _worst(pep, f(x) - f(star))
 
 
-def contraction(share, kappa=10.0) -> float:
+def contraction(share) -> float:
     """Largest distance left by one exact step, a `share` of the longest one allowed."""
-    m = 1 / kappa
+    m = 1 / KAPPA
     pep, f, x, star = _problem_around("SmoothStronglyConvexFunction", mu=m, L=1.0)
     x = x - share * stochastic.longest_step(m, 1.0) * f.gradient(x)
     return np.sqrt(_worst(pep, (x - star) ** 2))
 
 
-def constant_step(k, sigma, kappa=10.0) -> float:
+def constant_step(k, sigma) -> float:
     """Largest mean squared distance after k noisy steps of size 1/M."""
-    return _tree(lambda _: 1.0, k, sigma, kappa)
+    return _tree(lambda _: 1.0, k, sigma)
 
 
-def decaying_step(k, sigma, kappa=10.0) -> float:
+def decaying_step(k, sigma) -> float:
     """Largest mean squared distance after k noisy steps of the decaying schedule."""
-    return _tree(stochastic.decaying_schedule(1 / kappa, 1.0), k, sigma, kappa)
+    return _tree(stochastic.decaying_schedule(1 / KAPPA, 1.0), k, sigma)
 
 
-def _tree(schedule, k, sigma, kappa):
+def _tree(schedule, k, sigma):
     """All noise of two equally likely values: the points after k steps are the leaves of a tree."""
-    pep, f, x, star = _problem_around("SmoothStronglyConvexFunction", mu=1 / kappa, L=1.0)
+    pep, f, x, star = _problem_around("SmoothStronglyConvexFunction", mu=1 / KAPPA, L=1.0)
     nodes = [x]
     for step in range(k):
         children = []

@@ -18,6 +18,8 @@ from dlcourse.optim import InverseDecay
 def longest_step(m, M) -> float:
     r"""The longest step for which both bounds hold, 2 / (m + M); it is at least 1 / M.
 
+    Raises `ValueError` unless 0 < m <= M.
+
     >>> longest_step(m=1.0, M=3.0)
     0.5
     """
@@ -71,6 +73,8 @@ def smallest_offset(m, M) -> int:
 
     .. math:: k_0 \ge \frac{1 + \kappa}{2}
 
+    Raises `ValueError` unless 0 < m <= M.
+
     >>> smallest_offset(m=1.0, M=10.0)
     6
     """
@@ -83,6 +87,7 @@ def decaying_schedule(m, M, k0=None) -> InverseDecay:
 
     .. math:: \alpha_k = \frac{1}{m (k + k_0)}
 
+    Raises `ValueError` for a smaller `k0`.
     Book: eq. `eq-sgd-decaying-step`.
 
     >>> decaying_schedule(m=0.5, M=3.0)
@@ -104,6 +109,7 @@ def decaying_step_bound(distance, k, k0, m, sigma):
     .. math:: \mathbb{E} \lVert x_k - x^* \rVert^2 \le
               \frac{(k_0 - 1)^2 \lVert x_0 - x^* \rVert^2 + k \sigma^2 / m^2}{(k + k_0 - 1)^2}
 
+    Raises `ValueError` unless m is positive.
     Book: eq. `eq-sgd-decaying`.
 
     >>> decaying_step_bound(distance=1.0, k=8, k0=3, m=0.5, sigma=1.0)

@@ -7,7 +7,7 @@ sigma  length of the noise, 0.3
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Real
 from scipy.optimize import minimize_scalar
 
 from dlcourse.convergence import gradient_descent as theory
@@ -20,7 +20,7 @@ from dlcourse.losses import Quadratic
 from dlcourse.optim import SGD, GradientDescent, GrowingMomentum, HeavyBall, Nesterov, minimize
 
 Array = np.ndarray
-Places = Float[Array, " places"]
+Places = Real[Array, " places"]
 KAPPA = 10.0
 SIGMA = 0.3
 STEEP = Quadratic(np.eye(1), np.zeros(1))  # curvature M

@@ -21,7 +21,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Components(PrintsTable):
-    """Directions of most variance, and how to go to their coordinates and back."""
+    """Directions of most variance, and how to go to their coordinates and back.
+
+    Its methods raise `ValueError` for what is no matrix of finite numbers.
+    """
 
     directions: Float[Array, "k p"]
     variances: Float[Array, " k"]  # of the scores, divisor n - 1
@@ -63,9 +66,10 @@ def principal_components(
               \widehat{\operatorname{Var}}(Z v_k) = \sigma_k^2 / (n - 1)
 
     By the Eckart-Young theorem no other k directions reconstruct Z with a smaller squared error.
-    With `is_standardized` the columns get standard deviation 1 first, so that units do not
-    matter; scikit-learn's `PCA` does not do that. Each direction is signed so that its largest
-    entry, or the first of them, is positive: it is unique where the variances differ.
+    With `is_standardized` the columns get standard deviation 1 first, so that units do not matter;
+    scikit-learn's `PCA` does not do that. Each direction is signed so that its largest entry, or
+    the first of them, is positive: it is unique where the variances differ. Raises `ValueError`
+    unless `X` is a matrix whose rows differ and `n_components` is at most its rank can be.
     Reference: Jolliffe (2002).
 
     >>> X = np.array([[2.0, 2.0], [-2.0, -2.0], [1.0, -1.0], [-1.0, 1.0]])

@@ -93,8 +93,9 @@ def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
 
     .. math:: X = U \Sigma V^\top, \qquad \hat\beta = V \Sigma^+ U^\top y
 
-    Directions of X whose singular value is zero up to rounding get the coefficient zero. Below
-    full column rank the shortest solution, and so the answer, depends on the units of the columns.
+    Directions of X whose singular value is zero up to rounding get the coefficient zero. Below full
+    column rank the shortest solution, and so the answer, depends on the units of the columns.
+    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
     Reference: Penrose (1956). Book: eq. `eq-minimum-norm`.
 
     >>> minimum_norm(np.array([[1.0, 1.0], [2.0, 2.0]]), np.array([2.0, 4.0]))
@@ -114,6 +115,7 @@ def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
 def largest_curvature(X: Float[Array, "n p"]) -> float:
     r"""The largest eigenvalue L of X'X / n, the largest curvature of J. Steps below 2/L are usable.
 
+    Raises `ValueError` unless `X` is a matrix of finite numbers.
     Book: eq. `eq-gd-least-squares-rate`.
 
     >>> largest_curvature(np.array([[2.0, 0.0], [0.0, 1.0]]))
@@ -137,7 +139,8 @@ def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
     .. math:: \operatorname{Var}(\hat\beta \mid X) = \sigma^2 (X^\top X)^{-1}
                                                    = \sigma^2 R^{-1} R^{-\top}
 
-    Square roots of its diagonal are the standard errors. Book: eq. `eq-sampling-variance`.
+    Square roots of its diagonal are the standard errors. Raises `ValueError` below full rank, and
+    unless `noise_sd` is 0 or more. Book: eq. `eq-sampling-variance`.
 
     >>> np.diag(covariance(np.array([[1.0, -1.0], [1.0, 1.0]]), noise_sd=2.0)).round(12)
     array([2., 2.])
@@ -154,6 +157,8 @@ def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
 def back_substitution(R: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float[Array, "p ..."]:
     """Solve R x = b for an upper triangle R, from the last row up.
 
+    Raises `ValueError` where R or b holds no numbers.
+
     >>> back_substitution(np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([5.0, 8.0]))
     array([1., 2.])
     """
@@ -166,6 +171,8 @@ def back_substitution(R: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float
 
 def forward_substitution(L: Float[Array, "p p"], b: Float[Array, "p ..."]) -> Float[Array, "p ..."]:
     """Solve L x = b for a lower triangle L: read backward, it is an upper one.
+
+    Raises `ValueError` where L or b holds no numbers.
 
     >>> forward_substitution(np.array([[4.0, 0.0], [2.0, 1.0]]), np.array([8.0, 5.0]))
     array([2., 1.])

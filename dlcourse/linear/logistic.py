@@ -19,7 +19,7 @@ its own side, or on the border, the likelihood rises along it for ever. All solv
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from scipy import special
 
 from dlcourse import _checks
@@ -35,7 +35,7 @@ def by_newton(
     y: Float[Array, " n"],
     lam: float = 0.0,
     *,
-    weights: Float[Array, " n"] | None = None,
+    weights: Real[Array, " n"] | None = None,
     max_steps: int = 100,
 ) -> Fit:
     r"""Maximum likelihood by Newton's method, also called iteratively reweighted least squares.
@@ -74,8 +74,9 @@ def by_gradient_descent(
 
     .. math:: L = \tfrac14 \lambda_{\max}(X^\top X / n) + \lambda
 
-    It sees complete separation once it classifies all observations; of separation with ties at
-    the border it only says that it did not converge. Book: eq. `eq-logistic-smoothness`.
+    It sees complete separation once it classifies all observations; of separation with ties at the
+    border it only says that it did not converge. Raises `SeparableError` where it sees that, and
+    `ValueError` for data that are no logit's. Book: eq. `eq-logistic-smoothness`.
     """
     X, y, lam, _ = _binary(X, y, lam)
     L = largest_curvature(X) / 4 + lam.max()
@@ -85,12 +86,13 @@ def by_gradient_descent(
 
 
 def hessian(
-    X: Float[Array, "n p"], beta: Float[Array, " p"], weights: Float[Array, " n"] | None = None
+    X: Float[Array, "n p"], beta: Float[Array, " p"], weights: Real[Array, " n"] | None = None
 ) -> Float[Array, "p p"]:
     r"""Second derivatives of the (weighted) mean loss: least squares' X'X/n, weighted by p(1 - p).
 
     .. math:: H(\beta) = \frac1n X^\top W X, \qquad W = \mathrm{diag}\, p_i (1 - p_i)
 
+    Raises `ValueError` unless `X` is a matrix and `beta` and `weights` fit it.
     Book: eq. `eq-logistic-hessian`.
 
     >>> hessian(np.array([[1.0], [1.0]]), np.zeros(1))
@@ -141,7 +143,8 @@ def softmax(scores: Float[Array, "*many m"]) -> Float[Array, "*many m"]:
 
     .. math:: p_k = \frac{e^{s_k}}{\sum_l e^{s_l}}
 
-    The same number added to all scores changes nothing. Book: eq. `eq-softmax-probability`.
+    The same number added to all scores changes nothing. Raises `ValueError` where `scores` holds no
+    numbers. Book: eq. `eq-softmax-probability`.
 
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
@@ -154,7 +157,7 @@ def softmax_by_newton(
     labels: Int[Array, " n"],
     lam: float = 0.0,
     *,
-    weights: Float[Array, " n"] | None = None,
+    weights: Real[Array, " n"] | None = None,
     max_steps: int = 100,
 ) -> Fit:
     r"""Maximum likelihood of the multinomial logit by Newton's method.
@@ -162,7 +165,9 @@ def softmax_by_newton(
     The likelihood fixes `theta` only up to one vector added to all its rows. The answer is the
     `theta` whose rows sum to zero, the shortest one; `theta - theta[k]` gives the coefficients
     relative to class k. The singular Hessian is completed by a matrix that acts on common shifts
-    alone, so the Newton step is that of the identified part. Book: eq. `eq-softmax-base`.
+    alone, so the Newton step is that of the identified part. Raises `SeparableError` where no
+    finite coefficients are best, and `ValueError` where many are, beyond common shifts. Book: eq.
+    `eq-softmax-base`.
     """
     X, labels, lam, weights = _multinomial(X, labels, lam, weights)
     m, p, rows = labels.max() + 1, X.shape[1], of_one_size(X)
@@ -193,6 +198,9 @@ def softmax_by_gradient_descent(
     r"""Gradient descent from zero with step 1/L; its rows sum to zero at every step.
 
     .. math:: L = \tfrac12 \lambda_{\max}(X^\top X / n) + \lambda
+
+    Raises `SeparableError` where it has separated the classes, and `ValueError` for data that are
+    no logit's.
     """
     X, labels, lam, _ = _multinomial(X, labels, lam)
     L = largest_curvature(X) / 2 + lam.max()
@@ -203,13 +211,14 @@ def softmax_by_gradient_descent(
 
 
 def softmax_hessian(
-    X: Float[Array, "n p"], theta: Float[Array, "m p"], weights: Float[Array, " n"] | None = None
+    X: Float[Array, "n p"], theta: Float[Array, "m p"], weights: Real[Array, " n"] | None = None
 ) -> Float[Array, "mp mp"]:
     r"""Second derivatives of the (weighted) mean loss, block (k, l) for the classes k and l.
 
     .. math:: H_{kl} = \frac1n \sum_{i=1}^n p_{ik} (1\{k = l\} - p_{il}) \, x_i x_i^\top
 
-    Its rows of blocks add up to zero: at least p of its eigenvalues are zero.
+    Its rows of blocks add up to zero: at least p of its eigenvalues are zero. Raises `ValueError`
+    unless `X` is a matrix and `theta` and `weights` fit it.
     Book: eq. `eq-softmax-hessian`.
 
     >>> softmax_hessian(np.ones((1, 1)), np.zeros((2, 1)))

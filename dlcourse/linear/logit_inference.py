@@ -42,7 +42,8 @@ def logit_data(n: int, beta: Float[Array, " p"], rng, correlation: float = 0.0) 
     r"""Draw outcomes with :math:`\Pr(y_i = 1 \mid x_i) = \sigma(x_i^\top \beta)`.
 
     The first column of X is 1; the other features are standard normal, any two of them with the
-    given `correlation`.
+    given `correlation`. Raises `ValueError` unless `n` is a count, `beta` a vector, `correlation`
+    in [0, 1) and `rng` a generator.
 
     >>> logit_data(50, np.array([-1.0, 2.0]), rng=np.random.default_rng(0))
     50 observations of a logit, 18 of them 1
@@ -64,8 +65,8 @@ class Repeated(PrintsTable):
 
     truth: float
     sizes: Int[Array, " n_sizes"]
-    estimates: list[Float[Array, " n_fits"]]  # one array a size: the samples that have an estimate
-    standard_errors: list[Float[Array, " n_fits"]]
+    estimates: list[Float[Array, " _"]]  # one array a size: the samples that have an estimate
+    standard_errors: list[Float[Array, " _"]]
     n_draws: int
 
     @property
@@ -97,7 +98,10 @@ class Repeated(PrintsTable):
 
 
 def repeat(beta: Float[Array, " p"], sizes: Sequence[int], n_draws: int, rng) -> Repeated:
-    """Draw `n_draws` samples of each size from a logit, and fit each that can be fitted."""
+    """Draw `n_draws` samples of each size from a logit, and fit each that can be fitted.
+
+    Raises `ValueError` unless `beta` is a vector and `n_draws` a count.
+    """
     beta, n_draws = _checks.vector(beta, "beta"), _checks.count(n_draws, "n_draws")
     fits = [_fit_draws(beta, n, n_draws, rng) for n in sizes]
     estimates, standard_errors = ([f[:, column] for f in fits] for column in (0, 1))
@@ -134,6 +138,7 @@ def average_effects(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[A
 
     .. math:: \frac1n \sum_{i=1}^n p_i (1 - p_i) \, \beta_j
 
+    Raises `ValueError` unless `X` is a matrix and `beta` fits it.
     Book: eq. `eq-logistic-average-effect`.
 
     >>> average_effects(np.array([[1.0, 0.0]]), np.array([0.0, 2.0]))

@@ -1,4 +1,4 @@
-r"""The loops under logit and softmax regression.
+r"""Newton's method bare, and the loops under logit and softmax regression.
 
 loss  gives (value, gradient) at the coefficients   x   the coefficients as one vector
 H     its matrix of second derivatives              margins  how far a direction moves each
@@ -6,6 +6,7 @@ H     its matrix of second derivatives              margins  how far a direction
                                                              unit of the observation's size
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,31 @@ class SeparableError(ValueError):
         )
 
 
+@dataclass(frozen=True)
+class Newton:
+    r"""Full Newton steps, as an optimizer: nothing keeps them from going astray.
+
+    .. math:: x^{(k+1)} = x^{(k)} - H(x^{(k)})^{-1} \nabla f(x^{(k)})
+
+    `hessian_at(x)` is (*runs, p, p). A step raises `numpy.linalg.LinAlgError` where it has become
+    singular; `newton` shortens its steps and says why. Book: eq. `eq-logistic-newton`.
+
+    >>> from dlcourse.losses import Quadratic
+    >>> bowl = Quadratic(np.diag([1.0, 100.0]), center=np.array([3.0, -1.0]))
+    >>> minimize(bowl, np.zeros(2), Newton(lambda x: bowl.A), max_steps=1).x
+    array([ 3., -1.])
+    """
+
+    hessian_at: Callable
+
+    def init(self, x: Float[Array, "*runs p"]) -> None:
+        """Newton's method remembers nothing."""
+
+    def step(self, x: Float[Array, "*runs p"], grad: Float[Array, "*runs p"], state: None):
+        """The next point and state."""
+        return x - _solve(self.hessian_at(x), grad), state
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Fit:
     """Coefficients that minimize the mean loss, and how the solver left off."""
@@ -54,7 +80,11 @@ class Fit:
 
 
 def newton(loss, hessian_at, margins_of, x, max_steps):
-    """Newton steps down a convex loss, halved while they do not bring it down enough."""
+    """Newton steps down a convex loss, halved while they do not bring it down enough.
+
+    Raises `SeparableError` where the loss falls for ever, and `ValueError` where many points are
+    best.
+    """
     value, gradient = loss(x)
     _check_rank(hessian_at(x), loss)
     decrement, n_steps = np.inf, 0
@@ -88,7 +118,7 @@ def descend(loss, x0, learning_rate, max_steps, tolerance):
 
 
 def check_overlap(margins, direction, lam):
-    """Raise if `direction` separates: a certificate, so never raised where the maximum exists.
+    """Raise `SeparableError` if `direction` separates: a certificate, so never where a maximum is.
 
     A Newton step on separable data moves the separated observations by about 1, step after step;
     the last step on other data moves none of them visibly. The margins are those of observations
@@ -113,11 +143,13 @@ def of_one_size(X: Float[Array, "n p"]) -> Float[Array, "n p"]:
 def _solve(H, gradient):
     """The solution of H x = gradient; a unit diagonal, so that no column's unit matters."""
     scale = _scale(H)
-    return scale * np.linalg.solve(scale[:, None] * H * scale, scale * gradient)
+    scaled = scale[..., :, None] * H * scale[..., None, :]
+    return scale * np.linalg.solve(scaled, (scale * gradient)[..., None])[..., 0]
 
 
 def _scale(H):
-    return 1 / np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
+    diagonal = np.diagonal(H, axis1=-2, axis2=-1)
+    return 1 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny))
 
 
 def _check_rank(H, loss):

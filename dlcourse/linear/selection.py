@@ -70,6 +70,8 @@ class Selection(PrintsTable):
 def rss(X: Float[Array, "n p"], y: Float[Array, " n"], features) -> float:
     """Residual sum of squares of the least squares fit on these columns and an intercept.
 
+    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
+
     >>> rss(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]), features=())
     8.0
     """
@@ -90,7 +92,8 @@ def forward_stepwise(
 
     Here r are the residuals and :math:`\tilde x_j` the part of feature j that the chosen ones do
     not explain: adding j lowers the RSS by exactly that. After each choice its direction is taken
-    out of all the others, so no regression is ever run.
+    out of all the others, so no regression is ever run. Raises `ValueError` where fewer than `size`
+    features are linearly independent.
 
     >>> X = np.array([[1.0, 1.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, -1.0]])
     >>> forward_stepwise(X, np.array([3.0, -1.0, 1.0, -3.0]))
@@ -129,7 +132,8 @@ def best_subset(
     .. math:: \min_{|M| = k} \; \min_{\beta_0, \beta} \; \lVert y - \beta_0 - X_M \beta \rVert^2
 
     Solves the normal equations of all subsets of one size at once, on standardized columns, so the
-    columns of X should be well short of collinear. There are :math:`\binom pk` of them.
+    columns of X should be well short of collinear. There are :math:`\binom pk` of them. Raises
+    `ValueError` where that means more than `MOST_SUBSETS` subsets of one size.
 
     >>> X = np.array([[1.0, 1.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, -1.0]])
     >>> best_subset(X, np.array([3.0, -1.0, 1.0, -3.0]), size=1).features

@@ -66,6 +66,7 @@ class Path:
         return np.count_nonzero(self.beta, axis=-1)
 
     def predict(self, X: Float[Array, "m p"]) -> Float[Array, "*lams m"]:
+        """Outcomes for the rows. Raises `ValueError` unless `X` is a matrix of finite numbers."""
         return np.expand_dims(self.intercept, -1) + self.beta @ _checks.design_matrix(X).T
 
     def __repr__(self):
@@ -88,6 +89,8 @@ def standardize(X: Float[Array, "n p"]) -> Standardized:
 
     .. math:: z_{ij} = (x_{ij} - \bar x_j) / s_j
 
+    Raises `ValueError` where a column is constant.
+
     >>> standardize(np.array([[1.0], [3.0]])).Z.ravel()
     array([-1.,  1.])
     """
@@ -109,7 +112,8 @@ def ridge(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> Path:
 
     .. math:: \hat b = (Z^\top Z / n + \lambda I)^{-1} Z^\top y / n
 
-    One penalty for all: for several, `elastic_net(X, y, lams, l1_ratio=0)`.
+    One penalty for all: for several, `elastic_net(X, y, lams, l1_ratio=0)`. Raises `ValueError`
+    unless `lam` is positive and the data are regression data.
     Reference: Hoerl and Kennard (1970).
 
     >>> ridge(np.array([[-1.0], [1.0]]), np.array([0.0, 4.0]), lam=1.0)
@@ -123,7 +127,9 @@ def ridge(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> Path:
     return data.fit(np.asarray(lam, float), b)
 
 
-def lasso(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, **options) -> Path:
+def lasso(
+    X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, *, tolerance: float = 0.0
+) -> Path:
     r"""The elastic net with `l1_ratio` 1: sets coefficients to exactly zero.
 
     Reference: Tibshirani (1996).
@@ -132,7 +138,7 @@ def lasso(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float, **options) 
     lasso at lam = 0.5: 1 of 1 coefficients not zero
     intercept = 2.0000, beta = [1.5]
     """
-    return elastic_net(X, y, lam, 1.0, **options)
+    return elastic_net(X, y, lam, 1.0, tolerance=tolerance)
 
 
 def elastic_net(
@@ -146,8 +152,9 @@ def elastic_net(
     r"""Coordinate descent on J, until all optimality conditions hold, up to rounding.
 
     With a `tolerance`, until the duality gap is at most `tolerance` times y's variance. Where
-    columns are combinations of others, as with p > n, the minimizer need not be unique.
-    Several penalties are taken in their order, each fit started from the last one: go downward.
+    columns are combinations of others, as with p > n, the minimizer need not be unique. Several
+    penalties are taken in their order, each fit started from the last one: go downward. Raises
+    `ValueError` where `lam` or `l1_ratio` is out of range or a column is constant.
     Reference: Zou and Hastie (2005); Friedman, Hastie and Tibshirani (2010).
     """
     return _fit_each(_Data.of(X, y, l1_ratio), _check_lam(lam), tolerance)
@@ -164,7 +171,8 @@ def path(
 ) -> Path:
     """Fits from the largest useful penalty, where all coefficients are zero, down to its `ratio`.
 
-    The penalties are evenly spaced on a log scale.
+    The penalties are evenly spaced on a log scale. Raises `ValueError` unless `n_lams` is a count
+    and `ratio` between 0 and 1.
     """
     n_lams = _checks.count(n_lams, "n_lams")
     if not (_checks.is_number(ratio) and 0 < ratio < 1):

@@ -84,7 +84,10 @@ class ThreeErrors(PrintsTable):
 
 
 def measure(data: CurveData, degree: int, n_steps: int) -> ThreeErrors:
-    """All three curves: over the degree, over the first m observations, over the steps."""
+    """All three curves: over the degree, over the first m observations, over the steps.
+
+    Raises `ValueError` for fewer than 8 observations a coefficient.
+    """
     n = len(data.x)
     if n < 8 * (degree + 1):
         raise ValueError(

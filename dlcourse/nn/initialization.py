@@ -31,6 +31,8 @@ def zero(n_in: int, n_out: int, rng) -> Weights:
 class Normal:
     r"""Normal with one standard deviation for all layers: variance :math:`\sigma^2`.
 
+    Raises `ValueError` unless `sd` is positive.
+
     >>> Normal(0.01)(3, 2, np.random.default_rng(0)).shape
     (3, 2)
     """

@@ -19,7 +19,10 @@ from dlcourse.nn.parameters import Parameters
 
 
 class Layer:
-    """What all layers share: their parts by name, and their parameters in one flat vector."""
+    """What all layers share: their parts by name, and their parameters in one flat vector.
+
+    Calling one that does not define it raises `NotImplementedError`.
+    """
 
     _parameters = None
 
@@ -141,7 +144,8 @@ class MLP(Sequential):
     """A multilayer perceptron: affine maps with an activation between them.
 
     `sizes` counts the inputs, the units of each hidden layer, and the outputs; the last map has no
-    activation. `dropout_p` is the probability of dropping a hidden unit.
+    activation. `dropout_p` is the probability of dropping a hidden unit. Raises `ValueError` for
+    fewer than two sizes.
 
     >>> network = MLP((2, 16, 16, 1), np.random.default_rng(0))
     >>> len(network.parameters)

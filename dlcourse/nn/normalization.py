@@ -18,7 +18,8 @@ class BatchNorm(Layer):
               \mu_{run} \leftarrow (1 - \rho) \, \mu_{run} + \rho \, \mu
 
     As in PyTorch the batch is divided by its biased variance (1/n), the running one is unbiased
-    (1/(n - 1)), and `rate` is the weight :math:`\rho` of the newest batch.
+    (1/(n - 1)), and `rate` is the weight :math:`\rho` of the newest batch. Raises `ValueError` for
+    another number of features, and for one row in training.
     Reference: Ioffe and Szegedy (2015).
 
     >>> layer = BatchNorm(1)
@@ -55,7 +56,8 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     r"""Standardize each observation over its features, in training and after.
 
-    Needs no batch and no running statistics. Reference: Ba, Kiros and Hinton (2016).
+    Needs no batch and no running statistics. Raises `ValueError` for another number of features.
+    Reference: Ba, Kiros and Hinton (2016).
 
     >>> LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4)
     array([[-1.,  1.]])

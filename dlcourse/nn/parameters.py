@@ -23,7 +23,8 @@ class Parameters:
     """Made from the named tensors of a network, which it moves into `flat`.
 
     Change `flat` before the forward pass or after `take_gradient`, not in between: the gradient
-    would mix old numbers with new ones, and nobody would notice. See `Tensor`.
+    would mix old numbers with new ones, and nobody would notice. See `Tensor`. Raises `ValueError`
+    for no tensors, and for tensors of several dtypes.
 
     >>> W, b = Tensor([[1.0, 2.0]]), Tensor([3.0, 4.0])
     >>> parameters = Parameters({"weight": W, "offset": b})

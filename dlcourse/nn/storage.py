@@ -20,7 +20,10 @@ def save(path: str | Path, network: Layer) -> None:
 
 
 def load(path: str | Path, network: Layer) -> None:
-    """Write the arrays stored at `path` into `network`, which must be built alike."""
+    """Write the arrays stored at `path` into `network`, which must be built alike.
+
+    Raises `ValueError` where their names, shapes or precision are not those of the network.
+    """
     ours = network.parameters and network.arrays()  # writeable once they lie in the flat vector
     with np.load(path, allow_pickle=False) as stored:
         theirs = dict(stored)

@@ -16,6 +16,7 @@ from dlcourse import _checks
 from dlcourse.autograd.capture import Captured, launch
 from dlcourse.autograd.regularizers import check_generator
 from dlcourse.autograd.tensor import NotFiniteError
+from dlcourse.batches import Budget, batches
 from dlcourse.nn.layers import Layer
 
 Array = np.ndarray
@@ -25,8 +26,9 @@ Array = np.ndarray
 class Recipe:
     """How to train: everything but the network and the data.
 
-    `loss(prediction, y)` is a mean over rows, such as `autograd.mean_squared_error`. Training
-    stops early once `patience` epochs in a row have not improved the validation loss.
+    `loss(prediction, y)` is a mean over rows, such as `autograd.mean_squared_error`. Training stops
+    early once `patience` epochs in a row have not improved the validation loss. Raises `ValueError`
+    for an optimizer without an update in place, and unless the numbers are counts.
     """
 
     loss: Callable
@@ -107,7 +109,8 @@ def fit(network: Layer, X, y, recipe: Recipe, rng, validation: tuple | None = No
     """Train `network` on (X, y) by the recipe; `validation` is another pair (X, y).
 
     With validation data the network is left as it was after its best epoch, otherwise after the
-    last one. The same `rng` and the same first weights give the same network to the bit.
+    last one. The same `rng` and the same first weights give the same network to the bit. Raises
+    `ValueError` where the loss is no longer finite, and for a patience without validation data.
 
     >>> from dlcourse import autograd, nn, optim
     >>> rng = np.random.default_rng(0)
@@ -150,11 +153,8 @@ def evaluate(network: Layer, loss: Callable, X, y) -> float:
 
 def _epoch(step, n, batch_size, rng):
     """Mean loss over one pass through the data in random order."""
-    order, total = rng.permutation(n), 0.0
-    for start in range(0, n, batch_size):
-        rows = order[start : start + batch_size]
-        total += step(rows) * len(rows)
-    return total / n
+    rows_of_batches = batches(Budget(n_epochs=1, batch_size=batch_size), n, rng)
+    return sum(step(rows) * len(rows) for rows in rows_of_batches) / n
 
 
 def _data(X, y, which):

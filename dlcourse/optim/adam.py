@@ -51,6 +51,8 @@ class Adam:
     them averages of the gradients seen. `epsilon` stands outside the root, as in the paper and in
     PyTorch: inside it, 1e-8 would be a floor of 1e-4 under the size of a gradient. TensorFlow adds
     `epsilon` to the uncorrected root, the paper's "epsilon hat": at first it counts for more there.
+    Raises `ValueError` for a negative `epsilon`, and where it starts from anything but finite
+    floats.
     Reference: Kingma and Ba (2015), algorithm 1. Book: eq. `eq-adam-step`.
 
     >>> optimizer = Adam(learning_rate=0.1)
@@ -175,7 +177,8 @@ class AdamW(Adam):
     A penalty :math:`\tfrac\lambda2 \lVert x \rVert^2` in the loss would enter m and v, and weights
     with large gradients would shrink less. `weight_decay` is :math:`\lambda`; as in PyTorch it is
     multiplied by the learning rate, and follows its schedule. The paper multiplies it by the
-    schedule alone: its decay is our :math:`\alpha \lambda`.
+    schedule alone: its decay is our :math:`\alpha \lambda`. Raises `ValueError` for a negative
+    `weight_decay`.
     Reference: Loshchilov and Hutter (2019), algorithm 2. Book: eq. `eq-adamw-step`.
 
     >>> optimizer = AdamW(learning_rate=0.1, weight_decay=0.5)

@@ -52,8 +52,8 @@ class HeavyBall:
 
     Under a constant gradient g the steps grow to :math:`\alpha g / (1 - \beta)`. `learning_rate`
     and `beta` are numbers, one number a run, or schedules. PyTorch's
-    `torch.optim.SGD(momentum=beta)`. Reference: Polyak (1964).
-    Book: eq. `eq-heavy-ball-step`, `eq-heavy-ball-terminal`.
+    `torch.optim.SGD(momentum=beta)`. Raises `ValueError` where it starts from anything but finite
+    floats. Reference: Polyak (1964). Book: eq. `eq-heavy-ball-step`, `eq-heavy-ball-terminal`.
 
     >>> optimizer = HeavyBall(learning_rate=0.1, beta=0.5)
     >>> x, state = optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))

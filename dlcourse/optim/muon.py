@@ -35,9 +35,10 @@ def newton_schulz(G: Matrix, n_iterations=5) -> Matrix:
 
     Each iteration sends every singular value s to :math:`a s + b s^3 + c s^5` and leaves U and V
     alone. With a, b, c = 3.4445, -4.7750, 2.0315 five of them bring all but the smallest to about
-    0.7 to 1.2: the steep start was bought with never reaching 1. Below a norm of 1e-7 the matrix
-    is taken as noise, and not scaled up to norm one. PyTorch does the same in bfloat16, with two
-    to three digits; the original adds 1e-7 to the norm.
+    0.7 to 1.2: the steep start was bought with never reaching 1. Below a norm of 1e-7 the matrix is
+    taken as noise, and not scaled up to norm one. PyTorch does the same in bfloat16, with two to
+    three digits; the original adds 1e-7 to the norm. Raises `ValueError` unless `G` is a matrix of
+    numbers.
     Reference: Jordan et al. (2024). Book: eq. `eq-newton-schulz`.
 
     >>> newton_schulz(np.diag([3.0, -1.0])).round(2)
@@ -98,9 +99,10 @@ class Muon:
               - \alpha \, r \, \mathrm{NS}(G_k + \beta V_{k+1})
 
     `scale(n_inputs, n_outputs)` is the r of the matrix: `jordan_scale` (PyTorch's "original") or
-    `moonlight_scale` (its "match_rms_adamw"). `weight_decay` is
-    :math:`\lambda`; as in PyTorch and Moonlight r does not multiply it. PyTorch averages gradients
-    instead of adding them up; Newton-Schulz forgets the factor :math:`1 - \beta` between the two.
+    `moonlight_scale` (its "match_rms_adamw"). `weight_decay` is :math:`\lambda`; as in PyTorch and
+    Moonlight r does not multiply it. PyTorch averages gradients instead of adding them up;
+    Newton-Schulz forgets the factor :math:`1 - \beta` between the two. Raises `ValueError` for a
+    negative `weight_decay`, and where it starts from no matrix of finite floats.
     Reference: Jordan et al. (2024), Liu et al. (2025). Book: algorithm `alg-muon`.
 
     >>> optimizer = Muon(learning_rate=0.1)

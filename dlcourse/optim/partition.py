@@ -30,6 +30,8 @@ class Piece(NamedTuple):
 class Partition:
     """Move each piece of x by its own optimizer. The parameters of a network are such an x.
 
+    Raises `ValueError` where it starts from anything but finite floats.
+
     >>> from dlcourse.optim import SGD, Muon
     >>> optimizer = Partition((Piece((2, 2), Muon(0.1)), Piece((2,), SGD(0.1))))
     >>> x, grad = np.zeros(6), np.array([3.0, 0.0, 0.0, -1.0, 1.0, -1.0])
@@ -86,9 +88,9 @@ class Partition:
 def muon_for_hidden(shapes, muon, other) -> Partition:
     """`muon` for the matrices between the first and the last, `other` for all else.
 
-    `shapes` are those of a network's parameters in order, `network.parameters.shapes.values()`.
-    The first matrix reads the data, as an embedding does, and the last one writes the answer:
-    neither is hidden.
+    `shapes` are those of a network's parameters in order, `network.parameters.shapes.values()`. The
+    first matrix reads the data, as an embedding does, and the last one writes the answer: neither
+    is hidden. Raises `ValueError` where no matrix is hidden.
 
     >>> from dlcourse.optim import AdamW, Muon
     >>> shapes = [(2, 16), (16,), (16, 16), (16,), (16, 1), (1,)]

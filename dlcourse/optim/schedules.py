@@ -18,6 +18,8 @@ from dlcourse.optim._settings import check_learning_rate
 class Constant:
     r"""The same rate at every step, :math:`\alpha_k = \alpha_0`.
 
+    Raises `ValueError` unless the rate is positive.
+
     >>> Constant(0.1)(1000)
     0.1
     """
@@ -37,7 +39,8 @@ class StepDecay:
 
     .. math:: \alpha_k = \alpha_0 \, \gamma^{\lfloor k / n \rfloor}
 
-    PyTorch's `StepLR`. Book: eq. `eq-schedule-step`.
+    PyTorch's `StepLR`. Raises `ValueError` unless the rate is positive, `n_steps` a count and
+    0 < `factor` <= 1. Book: eq. `eq-schedule-step`.
 
     >>> StepDecay(1.0, n_steps=10, factor=0.5)(np.array([0, 9, 10, 20]))
     array([1.  , 1.  , 0.5 , 0.25])
@@ -67,8 +70,8 @@ class InverseDecay:
     .. math:: \alpha_k = \frac{\alpha_0}{1 + k / n}
 
     The sum of the rates is infinite, so any distance can be covered; the sum of their squares is
-    finite, so the noise dies out. Reference: Robbins and Monro (1951).
-    Book: eq. `eq-schedule-inverse`.
+    finite, so the noise dies out. Raises `ValueError` unless the rate is positive and `n_steps` a
+    count. Reference: Robbins and Monro (1951). Book: eq. `eq-schedule-inverse`.
 
     >>> InverseDecay(1.0, n_steps=10)(np.array([0, 10, 30]))
     array([1.  , 0.5 , 0.25])
@@ -91,6 +94,7 @@ class PolynomialDecay:
 
     .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
 
+    Raises `ValueError` unless the rate is positive and `power` 0 or more.
     Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
 
     >>> PolynomialDecay(1.0, power=0.5)(3)
@@ -115,7 +119,8 @@ class Cosine:
     .. math:: \alpha_k = \alpha_n + \frac{\alpha_0 - \alpha_n}{2}
               \left(1 + \cos \frac{\pi \min(k, n)}{n}\right)
 
-    After `n_steps` it stays at `last_rate`; PyTorch's `CosineAnnealingLR` would climb again.
+    After `n_steps` it stays at `last_rate`; PyTorch's `CosineAnnealingLR` would climb again. Raises
+    `ValueError` unless the first rate is positive, the last 0 or more and `n_steps` a count.
     Reference: Loshchilov and Hutter (2017). Book: eq. `eq-schedule-cosine`.
 
     >>> Cosine(1.0, n_steps=10)(np.array([0, 5, 10, 15]))
@@ -144,6 +149,7 @@ class WarmUp:
               \alpha_k = s(k - n) \quad (k \ge n)
 
     The first rate is :math:`s(0)/n`, not 0: at 0 the first gradient would be computed in vain.
+    Raises `ValueError` unless `schedule` can be called and `n_steps` is a count.
     Reference: Goyal et al. (2017). Book: eq. `eq-schedule-warm-up`.
 
     >>> WarmUp(Constant(1.0), n_steps=4)(np.arange(6))

@@ -25,7 +25,8 @@ class Backtracking:
     .. math:: f(x - t \nabla f(x)) \le f(x) - c \, t \, \lVert \nabla f(x) \rVert^2
 
     With `c` = 1/2 every t up to 1/L passes, so the step found is at least min(first_step,
-    shrink/L), and the rule needs no L. Reference: Armijo (1966). Book: eq. `eq-gd-armijo`.
+    shrink/L), and the rule needs no L. Raises `ValueError` unless `first_step` is positive and
+    `shrink` and `c` lie between 0 and 1. Reference: Armijo (1966). Book: eq. `eq-gd-armijo`.
 
     >>> rule = Backtracking(lambda x: (x[..., 0] ** 2, 2 * x), first_step=4.0)
     >>> x = np.array([1.0])
@@ -68,7 +69,8 @@ class ExactLineSearch:
     .. math:: t = \arg\min_{s \ge 0} f(x - s \nabla f(x))
 
     Doubles `first_step` until f rises again, then halves the bracket. For a quadratic with
-    curvature matrix A this is :math:`\lVert g \rVert^2 / g^\top A g`. Book: eq. `eq-gd-exact-step`.
+    curvature matrix A this is :math:`\lVert g \rVert^2 / g^\top A g`. Raises `ValueError` unless
+    `first_step` is positive. Book: eq. `eq-gd-exact-step`.
 
     >>> rule = ExactLineSearch(lambda x: (x[..., 0] ** 2, 2 * x))
     >>> x = np.array([1.0])

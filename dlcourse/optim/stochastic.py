@@ -40,8 +40,8 @@ class SGD:
               \mathbb{E}[g_k \mid x_k] = \nabla f(x_k)
 
     `learning_rate` is :math:`\alpha_k`: a number, one number a run, or a schedule. PyTorch's
-    `torch.optim.SGD(momentum=0)`. Reference: Robbins and Monro (1951).
-    Book: eq. `eq-sgd-step`, `eq-sgd-noise`.
+    `torch.optim.SGD(momentum=0)`. Raises `ValueError` where it starts from anything but finite
+    floats. Reference: Robbins and Monro (1951). Book: eq. `eq-sgd-step`, `eq-sgd-noise`.
 
     >>> optimizer = SGD(learning_rate=0.5)
     >>> x = np.array([1.0, -2.0])

@@ -93,7 +93,8 @@ def fit_link(n_bytes, seconds, n_workers: int) -> Link:
 
     Least squares on relative errors, so that small vectors count as much as large ones, with both
     constants at least zero. `n_bytes` and `seconds` are sequences of one length, positive;
-    `n_workers` is at least 2.
+    `n_workers` is at least 2. Raises `ValueError` unless there are as many times as sizes, and two
+    workers or more.
     """
     n_bytes, seconds = np.asarray(n_bytes, dtype=float), np.asarray(seconds, dtype=float)
     _checks.same_shape(n_bytes, seconds, ("n_bytes", "seconds"))

@@ -37,6 +37,7 @@ def test_an_impossible_correlation_is_refused(rng, correlation):
         datasets.linear_model(10, BETA, 1.0, rng, correlation)
 
 
+@pytest.mark.converted
 def test_integer_coefficients_are_converted():
     whole, floats = (
         datasets.linear_model(10, beta, 1.0, np.random.default_rng(0)).y
@@ -46,6 +47,7 @@ def test_integer_coefficients_are_converted():
 
 
 @pytest.mark.parametrize("beta", [2.0, [], [[1.0, 2.0]], ["a"], [np.nan]])
+@pytest.mark.bad_input
 def test_coefficients_that_are_no_vector_of_numbers_are_refused(beta, rng):
     with pytest.raises(ValueError, match="`beta` must"):
         datasets.linear_model(10, beta, 1.0, rng)
@@ -67,6 +69,7 @@ GENERATORS = {
 
 
 @pytest.mark.parametrize("draw", GENERATORS.values(), ids=GENERATORS)
+@pytest.mark.bad_input
 def test_a_seed_is_no_generator_and_a_float_no_count(draw, rng):
     with pytest.raises(ValueError, match=r"got 0. Use `np.random.default_rng\(0\)`"):
         draw(10, 0)

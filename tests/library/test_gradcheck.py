@@ -101,6 +101,7 @@ def test_a_record_is_named_by_its_class(rng):
 
 
 @pytest.mark.parametrize("x", [np.ones(3, np.float32), np.ones(3, int)])
+@pytest.mark.bad_input
 def test_points_in_few_digits_are_refused(rng, x):
     with pytest.raises(ValueError, match="`x` must"):
         check_gradient(logistic, x, rng)

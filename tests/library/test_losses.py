@@ -92,6 +92,7 @@ def test_the_gradient_without_its_sum_is_wrong_whatever_row_is_left(rng):
 
 
 @pytest.mark.parametrize("loss", [SquaredError, SumOfSquares])
+@pytest.mark.bad_input
 def test_a_column_for_an_outcome_is_refused(loss, rng):
     X, y = data(rng)
     with pytest.raises(ValueError, match="`y.ravel"):
@@ -110,12 +111,14 @@ def test_a_quadratic_needs_a_symmetric_matrix():
 
 
 @pytest.mark.parametrize("center", [np.zeros(3), np.zeros((2, 1))])
+@pytest.mark.bad_input
 def test_a_quadratic_needs_shapes_that_fit(center):
     with pytest.raises(ValueError, match="`A` must be a matrix"):
         Quadratic(np.eye(2), center)
 
 
 @pytest.mark.parametrize("make", [SquaredError, SumOfSquares, LogisticLoss, SoftmaxLoss])
+@pytest.mark.converted
 def test_data_are_converted_once(make, rng):
     X, y = rng.integers(-5, 6, size=(20, 2)), np.arange(20) % 2
     labels = y if make is SoftmaxLoss else y.astype(float)
@@ -128,6 +131,7 @@ def test_data_are_converted_once(make, rng):
         np.testing.assert_allclose(ours[1], gradient, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.converted
 def test_a_bowl_takes_integers_and_lists():
     value, gradient = Quadratic([[2, 0], [0, 4]], [1, 1])([0, 0])
     assert value == 3
@@ -135,6 +139,7 @@ def test_a_bowl_takes_integers_and_lists():
 
 
 @pytest.mark.parametrize("beta", [np.zeros(3), np.zeros((2, 1)), 0.0, []])
+@pytest.mark.bad_input
 def test_a_point_of_another_length_is_refused(beta, rng):
     X, y = data(rng)
     p = X.shape[1]
@@ -145,6 +150,7 @@ def test_a_point_of_another_length_is_refused(beta, rng):
 
 
 @pytest.mark.parametrize("lam", [-1.0, np.nan, np.ones(20), np.ones((2, 1))])
+@pytest.mark.bad_input
 def test_penalties_that_are_negative_or_would_broadcast_are_refused(lam, rng):
     X = rng.normal(size=(20, 2))
     for make, y in ((LogisticLoss, np.arange(20) % 2), (SoftmaxLoss, np.arange(20) % 3)):
@@ -153,6 +159,7 @@ def test_penalties_that_are_negative_or_would_broadcast_are_refused(lam, rng):
 
 
 @pytest.mark.parametrize("make", [SquaredError, LogisticLoss, SoftmaxLoss])
+@pytest.mark.converted
 def test_a_weight_of_two_is_an_observation_seen_twice(make, rng):
     X, y, weights = rng.normal(size=(20, 2)), np.arange(20) % 2, np.arange(20) % 3
     x = rng.normal(size=4 if make is SoftmaxLoss else 2)
@@ -179,6 +186,7 @@ def test_weights_of_classes_are_those_of_torch(rng):
 
 
 @pytest.mark.parametrize("weights", [-np.ones(20), np.zeros(20), np.ones(3), np.ones((20, 1))])
+@pytest.mark.bad_input
 def test_bad_weights_are_refused(weights, rng):
     with pytest.raises(ValueError, match=r"`weights` must have shape \(20,\).*class_weights"):
         SquaredError(rng.normal(size=(20, 2)), np.arange(20), weights)

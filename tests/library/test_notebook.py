@@ -109,6 +109,7 @@ def test_a_claim_that_does_not_hold_is_named_and_no_other():
 
 
 @pytest.mark.parametrize("holds", [np.array([True, True]), 1, None, "yes", [True]])
+@pytest.mark.bad_input
 def test_a_claim_is_true_or_false_and_nothing_between(holds):
     with pytest.raises(TypeError, match="must come with True or False"):
         claims({"a": holds})

@@ -1,13 +1,18 @@
 """What `import dlcourse` gives, and what it does not import."""
 
+import pkgutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import jaxtyping
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import dlcourse
 from dlcourse.cli import app
+from dlcourse.losses import SquaredError, sigmoid
 
 
 def test_rooms_come_when_they_are_asked_for_and_not_before():
@@ -32,3 +37,33 @@ def test_the_command_says_its_version():
     result = CliRunner().invoke(app, ["--version"])
     assert result.exit_code == 0
     assert result.output == f"dlcourse {dlcourse.__version__}\n"
+
+
+def test_every_module_is_checked_in_the_test_run():
+    names = ["dlcourse", *(m.name for m in pkgutil.walk_packages(dlcourse.__path__, "dlcourse."))]
+    loaders = {name: type(find_spec(name).loader).__module__ for name in names}
+    assert [name for name in names if not loaders[name].startswith("jaxtyping.")] == []
+    assert len(names) > 200
+
+
+@pytest.mark.parametrize("y", [np.ones((4, 1)), np.ones(3), np.ones(4, dtype=int)])
+def test_a_planted_wrong_shape_or_kind_is_caught(y):
+    with pytest.raises(jaxtyping.TypeCheckError, match="parameter 'y'"):
+        SquaredError(np.ones((4, 2)), y)
+
+
+def test_a_planted_wrong_result_is_caught(monkeypatch):
+    monkeypatch.setattr(np, "where", lambda *args: np.ones((3, 1)))
+    with pytest.raises(jaxtyping.TypeCheckError, match="return value of dlcourse.losses.sigmoid"):
+        sigmoid(np.zeros(3))
+
+
+@pytest.mark.bad_input
+def test_bad_input_that_is_marked_meets_the_error_that_users_see():
+    with pytest.raises(ValueError, match="Use `y.ravel"):
+        SquaredError(np.ones((4, 2)), np.ones((4, 1)))
+
+
+@pytest.mark.converted
+def test_input_that_is_marked_as_converted_comes_through():
+    assert SquaredError([[1], [1]], [1, 3])([2])[0] == 0.5

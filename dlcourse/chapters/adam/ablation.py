@@ -6,15 +6,17 @@ The gap is the excess of the loss over its minimum, the optimization error; the 
 least squares fit over the truth, the estimation error, is what the data leave open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.batches import Budget
+from dlcourse import contest
+from dlcourse.batches import Budget, batches
+from dlcourse.chapters.adam.descent import descend, spread, train
 from dlcourse.chapters.adam.parts import variants
-from dlcourse.chapters.adam.tuning import Sweep, descend, spread, sweep
+from dlcourse.contest import Contest, Entrant
 from dlcourse.datasets import LinearData
 from dlcourse.losses import SquaredError
 from dlcourse.tables import PrintsTable, Table
@@ -61,40 +63,32 @@ class Sample:
 
 @dataclass(frozen=True, repr=False)
 class Ablation(PrintsTable):
-    """Every variant from a cold start with its own step size, and from a warm one with one size."""
+    """Every variant from a cold start with its own step size, and from a warm one with one size.
 
-    sweeps: Mapping[str, Sweep]
-    minima: Float[Array, " seeds"]
+    All on the samples that chose no step size.
+    """
+
+    contest: Contest
     estimation: Float[Array, " seeds"]
     warm: Mapping[str, Float[Array, "seeds steps"]]  # gaps after a start at the minimizer
-
-    def gaps(self, name) -> Float[Array, "seeds epochs"]:
-        """Gaps of the chosen step size on the seeds that did not choose it."""
-        sweep = self.sweeps[name]
-        return sweep.paths - self.minima[sweep.n_choosing :, None]
+    longer_rate: float  # a step size three places up the grid from the one that suits Adam best
+    longer_gaps: Float[Array, "seeds epochs"]  # of Adam with it
 
     @property
-    def longer_rate(self) -> float:
-        """A step size three places up the grid from the one that suits Adam best."""
-        adam = self.sweeps["Adam"]
-        return float(adam.rates[adam.chosen + 3])
-
-    @property
-    def longer_gaps(self) -> Float[Array, " epochs"]:
-        """Median gaps of Adam with `longer_rate`, over all seeds."""
-        adam = self.sweeps["Adam"]
-        return np.median(adam.values[..., adam.chosen + 3] - self.minima[:, None], axis=0)
+    def gaps(self) -> Mapping[str, Float[Array, "seeds epochs"]]:
+        """Gaps of every variant with the step size that it chose."""
+        return self.contest.scores["gaps"]
 
     def prose(self) -> dict[str, str]:
         """What the chapter's text says of the parts, rounded as it is read."""
         first = {name: np.median(gaps[:, 1]) for name, gaps in self.warm.items()}
-        longer = self.longer_gaps
-        ends = [spread(self.gaps(name)[:, -1]) for name in self.sweeps]
+        longer = np.median(self.longer_gaps, axis=0)
+        ends = [spread(gaps[:, -1]) for gaps in self.gaps.values()]
         return {f"adam_end_{i}": end for i, end in enumerate(ends)} | {
             "adam_estimation": f"{np.median(self.estimation):.2g}",
             "adam_warm_raw": f"{first['scaled, uncorrected']:.2g}",
             "adam_warm": f"{first['scaled']:.1g}",
-            "adam_longer": f"{self.longer_rate / self.sweeps['Adam'].rate:.2g}",
+            "adam_longer": f"{self.longer_rate / self.contest.tuning['Adam'].rate:.2g}",
             "adam_early": f"{longer[len(longer) // 4]:.2g}",
             "adam_late": f"{longer[-1]:.2g}",
         }
@@ -103,36 +97,62 @@ class Ablation(PrintsTable):
         warm = {name: spread(gaps.max(axis=1)) for name, gaps in self.warm.items()}
         return Table(
             {
-                "variant": list(self.sweeps),
-                "best α": [f"{sweep.rate:.2g}" for sweep in self.sweeps.values()],
-                "gap at the end": [spread(self.gaps(name)[:, -1]) for name in self.sweeps],
-                "largest gap, warm start": [warm.get(name, "-") for name in self.sweeps],
+                "variant": list(self.gaps),
+                "best α": [f"{tuning.rate:.2g}" for tuning in self.contest.tuning.values()],
+                "gap at the end": [spread(gaps[:, -1]) for gaps in self.gaps.values()],
+                "largest gap, warm start": [warm.get(name, "-") for name in self.gaps],
             }
         )
 
 
-def ablate(seed: int, n_seeds: int = 10, beta1: float = 0.9, beta2: float = 0.999) -> Ablation:
-    """All variants on `n_seeds` samples of 1,000 observations, the largest unit 100 times the
-    smallest. A warm start is one at the minimizer, with the step size `WARM_RATE`.
+def draw(seed: int) -> tuple[Sample, np.random.Generator]:
+    """The sample of a seed, and the generator that goes on to draw its mini-batches.
+
+    It has 1,000 observations; the largest unit is 100 times the smallest.
     """
-    units = 10.0 ** np.linspace(-1, 1, 8)
-    rngs = [np.random.default_rng([seed, i]) for i in range(n_seeds)]
-    samples = [Sample(mixed_units(1_000, units, rng), units) for rng in rngs]
-    losses = [sample.loss for sample in samples]
-    makers = variants(BUDGET.n_steps(1_000), beta1, beta2)
-    return Ablation(
-        {name: sweep(losses, make, RATES, BUDGET, seed) for name, make in makers.items()},
-        np.array([loss(s.minimizer)[0] for loss, s in zip(losses, samples, strict=True)]),
-        np.array([sample.estimation for sample in samples]),
-        {
-            name: np.stack([_warm_gaps(s, makers[name](WARM_RATE), seed) for s in samples])
-            for name in CONSTANT_AND_SCALED
-        },
-    )
+    rng, units = np.random.default_rng(seed), 10.0 ** np.linspace(-1, 1, 8)
+    return Sample(mixed_units(1_000, units, rng), units), rng
 
 
-def _warm_gaps(sample, optimizer, seed):
-    loss, batches = sample.loss, BUDGET.batches(len(sample.data.y), np.random.default_rng(seed))
-    points = descend(loss, sample.minimizer, optimizer, batches, WARM_STEPS)
-    values = np.array([loss(x)[0] for x in points])
+def trial(make, rates, seeds) -> dict[str, Float[Array, "rates seeds *epochs"]]:
+    """Gaps after each epoch from zero, on the sample of each seed; and the last of them."""
+    gaps = []
+    for seed in seeds:
+        sample, rng = draw(seed)
+        start = np.zeros((len(rates), len(sample.units)))
+        values, _ = train(sample.loss, start, make(np.array(rates)), BUDGET, rng)
+        gaps.append(values - sample.loss(sample.minimizer)[0])
+    gaps = np.stack(gaps, axis=1)
+    return {"gap": gaps[..., -1], "gaps": gaps}
+
+
+def warm_gaps(optimizer, seed: int) -> Float[Array, " steps"]:
+    """Gaps after 0, 1, ... steps from the minimizer of a seed's sample."""
+    sample, rng = draw(seed)
+    rows = batches(BUDGET, len(sample.data.y), rng)
+    points = descend(sample.loss, sample.minimizer, optimizer, rows, WARM_STEPS)
+    values = sample.loss(points)[0]
     return values - values[0]
+
+
+def ablate(
+    tuning_seeds: Sequence[int],
+    reporting_seeds: Sequence[int],
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+) -> Ablation:
+    """All variants, tuned on some samples and shown on others.
+
+    A warm start is one at the minimizer, with the step size `WARM_RATE`.
+    """
+    makers = variants(BUDGET.n_steps(1_000), beta1, beta2)
+    entrants = {name: Entrant(make, RATES) for name, make in makers.items()}
+    held = contest.hold(trial, entrants, tuning_seeds, reporting_seeds, by="gap")
+    longer_rate = float(RATES[held.tuning["Adam"].chosen + 3])
+    (longer_gaps,) = trial(makers["Adam"], [longer_rate], reporting_seeds)["gaps"]
+    warm = {
+        name: np.stack([warm_gaps(makers[name](WARM_RATE), seed) for seed in reporting_seeds])
+        for name in CONSTANT_AND_SCALED
+    }
+    estimation = np.array([draw(seed)[0].estimation for seed in reporting_seeds])
+    return Ablation(held, estimation, warm, longer_rate, longer_gaps)

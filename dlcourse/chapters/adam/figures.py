@@ -45,12 +45,12 @@ def parts(ablation: Ablation) -> Figure:
     """Left: gaps by epoch from a cold start. Right: gaps by step after a start at the minimizer."""
     shown = ("gradient", "averaged", "scaled", "Adam", "Adam, falling step")
     fig, (left, right) = canvas(n_columns=2, height=4.6)
-    cold = {name: np.median(ablation.gaps(name), axis=0) for name in shown}
+    cold = {name: np.median(ablation.gaps[name], axis=0) for name in shown}
     look = dict(zip(shown, zip(PALETTE, DASHES, strict=True), strict=True))
     for name, gap in cold.items():
         color, dash = look[name]
         left.plot(gap, color=color, linestyle=dash, label=name)
-        low, high = ablation.gaps(name).min(axis=0), ablation.gaps(name).max(axis=0)
+        low, high = ablation.gaps[name].min(axis=0), ablation.gaps[name].max(axis=0)
         left.fill_between(np.arange(len(gap)), low, high, color=color, alpha=0.15, linewidth=0)
     estimation = np.median(ablation.estimation)
     left.axhline(estimation, color=INK, linewidth=0.8)
@@ -69,11 +69,12 @@ def parts(ablation: Ablation) -> Figure:
         data={f"cold, {name}": gap for name, gap in cold.items()}
         | {f"warm, {name}": gap for name, gap in warm.items()}
         | {"estimation": ablation.estimation},
-        caption="Medians over samples; the shades are ranges. Left: each variant with its own best "
-        f"step size. Scaling takes the gap after the last epoch from {cold['averaged'][-1]:.2g} to "
-        f"{cold['Adam'][-1]:.2g}; only a falling step takes it below the estimation error. Right: "
-        f"a start at the minimizer with α = {WARM_RATE:g}. Without the corrections the first step "
-        f"of the scaled gradient costs {warm['scaled, uncorrected'][0]:.2g}.",
+        caption="Medians over the samples that chose no step size; the shades are ranges. Left: "
+        "each variant with its own step size. Scaling takes the gap after the last epoch from "
+        f"{cold['averaged'][-1]:.2g} to {cold['Adam'][-1]:.2g}; only a falling step takes it below "
+        f"the estimation error. Right: a start at the minimizer with α = {WARM_RATE:g}. Without "
+        "the corrections the first step of the scaled gradient costs "
+        f"{warm['scaled, uncorrected'][0]:.2g}.",
         alt="Two panels of the gap on a logarithmic axis. Left, against epochs: the gradient and "
         "the averaged gradient stay high, the scaled gradient and Adam fall steadily, Adam "
         "with a falling step falls below a horizontal line for the estimation error. Right, "
@@ -87,24 +88,22 @@ def units(comparison: Comparison) -> Figure:
     data = {}
     for ax, unit in zip(panels, UNITS, strict=True):
         for name, color, dash in zip(OPTIMIZERS, PALETTE, DASHES, strict=False):
-            sweep = comparison.sweeps[unit, name]
-            last = sweep.values[:, -1]
-            middle = np.median(last, axis=0)
+            tuned = comparison.contests[unit].tuning[name]
             # A run that ends above its start has lost its way: where it ends says nothing.
-            shown = last.max(axis=0) < sweep.values[:, 0].min()
-            rates, data[f"{unit}, {name}"] = sweep.rates[shown], middle[shown]
-            ax.plot(rates, middle[shown], color=color, linestyle=dash, label=name)
-            ax.plot(sweep.rate, middle[sweep.chosen], "o", color=color, markersize=5)
-            band = np.quantile(last, [0, 1], axis=0)[:, shown]
-            ax.fill_between(rates, *band, color=color, alpha=0.12, linewidth=0)
-        ax.set(xscale="log", yscale="log", ylim=(0.005, 20), xlabel="step size α", title=unit)
+            shown = tuned.scores.max(axis=1) < np.log(2)
+            rates, last = tuned.rates[shown], tuned.scores[shown]
+            data[f"{unit}, {name}"] = mean = last.mean(axis=1)
+            ax.plot(rates, mean, color=color, linestyle=dash, label=name)
+            ax.plot(tuned.rate, tuned.scores[tuned.chosen].mean(), "o", color=color, markersize=5)
+            ax.fill_between(rates, last.min(1), last.max(1), color=color, alpha=0.12, linewidth=0)
+        ax.set(xscale="log", yscale="log", ylim=(0.005, 1), xlabel="step size α", title=unit)
         ax.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel("training loss at the end")
     growth = {name: comparison.growth(name) for name in OPTIMIZERS}
     return Figure(
         fig,
-        data=data | {"rates": sweep.rates},
-        caption="Medians over splits of the data, ranges shaded, a dot at the chosen step size. "
+        data=data | {"rates": tuned.rates},
+        caption="Means over the splits that choose, ranges shaded, a dot at the chosen step size. "
         "A line ends where a split ends above its start. "
         "Left: with the features in their own units Adam goes lowest. Right: standardized, all "
         "go lower than that. From left to right the best step size of SGD grows by a factor of "
@@ -143,9 +142,9 @@ def shrinkage(result: Shrinkage) -> Figure:
     )
 
 
-def epsilons(epsilon: float = 1e-8) -> Figure:
+def epsilons() -> Figure:
     """Length of a step under a constant gradient of any size, epsilon outside or inside."""
-    sizes = np.geomspace(1e-11, 1, 200)
+    sizes, epsilon = np.geomspace(1e-11, 1, 200), 1e-8  # what most implementations take
     outside = lengths.with_epsilon(sizes, epsilon)
     inside = lengths.with_epsilon_inside(sizes, epsilon)
     half = [np.interp(0.5, length, sizes) for length in (outside, inside)]

@@ -16,9 +16,12 @@ from dlcourse.optim import Adam, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+Steps = int | Int[Array, "*steps"]
+Lengths = float | Float[Array, "*steps"]
+Sizes = float | Float[Array, "*sizes"]
 
 
-def uncorrected(k: Int[Array, "*steps"], beta1: float, beta2: float) -> Float[Array, "*steps"]:
+def uncorrected(k: Steps, beta1: float, beta2: float) -> Lengths:
     r"""Under a constant gradient, if neither average is corrected for its start at zero.
 
     .. math:: \frac{1 - \beta_1^k}{\sqrt{1 - \beta_2^k}}
@@ -31,7 +34,7 @@ def uncorrected(k: Int[Array, "*steps"], beta1: float, beta2: float) -> Float[Ar
     return (1 - beta1**k) / np.sqrt(1 - beta2**k)
 
 
-def under_noise(k: Int[Array, "*steps"], beta1: float) -> Float[Array, "*steps"]:
+def under_noise(k: Steps, beta1: float) -> Lengths:
     r"""Root mean square under gradients of one size whose signs are drawn by tossing a coin.
 
     .. math:: \sqrt{\frac{(1 - \beta_1)(1 + \beta_1^k)}{(1 + \beta_1)(1 - \beta_1^k)}}
@@ -103,12 +106,13 @@ class Cases(PrintsTable):
         return Table({"gradients": list(self.run)} | columns)
 
 
-def cases(rng, n_steps: int = 10_000, beta1: float = 0.9, beta2: float = 0.999) -> Cases:
+def cases(rng, beta1: float, beta2: float) -> Cases:
     """Adam under gradients that are noise, constant, rare, and as bad as they can be.
 
-    Under noise, the root mean square of the second half of the steps; otherwise the last step.
+    Each for 10,000 steps. Under noise, the root mean square of the second half of them; otherwise
+    the last one.
     """
-    worst = f"growing by {100 * (beta2 / beta1 - 1):.2g} % a step"
+    n_steps, worst = 10_000, f"growing by {100 * (beta2 / beta1 - 1):.2g} % a step"
     gradients = {
         "pure noise": rng.choice([-1.0, 1.0], n_steps),
         "constant": np.full(n_steps, 3.0),
@@ -131,7 +135,7 @@ def cases(rng, n_steps: int = 10_000, beta1: float = 0.9, beta2: float = 0.999) 
     )
 
 
-def with_epsilon(g: Float[Array, "*sizes"], epsilon: float) -> Float[Array, "*sizes"]:
+def with_epsilon(g: Sizes, epsilon: float) -> Sizes:
     r"""Under a constant gradient, epsilon outside the root, as in the paper and in PyTorch.
 
     .. math:: \frac{|g|}{|g| + \epsilon}
@@ -144,7 +148,7 @@ def with_epsilon(g: Float[Array, "*sizes"], epsilon: float) -> Float[Array, "*si
     return np.abs(g) / (np.abs(g) + epsilon)
 
 
-def with_epsilon_inside(g: Float[Array, "*sizes"], epsilon: float) -> Float[Array, "*sizes"]:
+def with_epsilon_inside(g: Sizes, epsilon: float) -> Sizes:
     r"""Under a constant gradient, epsilon under the root, as the slide prints it.
 
     .. math:: \frac{|g|}{\sqrt{g^2 + \epsilon}}

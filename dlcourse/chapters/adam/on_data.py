@@ -4,15 +4,17 @@ X  features (n, p)              held out  what neither an optimizer nor a mean o
 y  classes 0 and 1 (n,)         good      a step size that leaves at most twice the smallest loss
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
+from dlcourse import contest
 from dlcourse.batches import Budget
-from dlcourse.chapters.adam.tuning import Sweep, spread, sweep
+from dlcourse.chapters.adam.descent import spread, train
+from dlcourse.contest import Contest, Entrant
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import SGD, Adam, Cosine, HeavyBall
 from dlcourse.tables import PrintsTable, Table, rounded
@@ -20,6 +22,7 @@ from dlcourse.tables import PrintsTable, Table, rounded
 Array = np.ndarray
 RATES = 10.0 ** np.arange(-8, 2.1, 0.5)
 BUDGET = Budget(n_epochs=30, batch_size=32)
+LOSSES = ("training loss", "held-out loss")
 OPTIMIZERS = {"SGD": SGD, "momentum": HeavyBall, "Adam": Adam}
 GOOD = 2.0  # a step size is good if it leaves at most so many times the loss of the best
 
@@ -57,77 +60,106 @@ def _with_falling_steps(optimizer, n_steps, rates):
     return optimizer(Falling(rates, n_steps))
 
 
+@dataclass(frozen=True)
+class Splits:
+    """What all optimizers share. Called as `trial(make, rates, seeds)`.
+
+    Each seed draws a split 70 to 30 and the mini-batches.
+    """
+
+    X: Float[Array, "n p"]
+    y: Float[Array, " n"]
+    prepare: Callable  # the features of both parts, one of `UNITS`
+
+    @property
+    def n_train(self) -> int:
+        return int(0.7 * len(self.y))
+
+    def losses(self, seed):
+        """The losses on the two parts of the split, and the generator of the mini-batches."""
+        rng = np.random.default_rng(seed)
+        parts = np.split(rng.permutation(len(self.y)), [self.n_train])
+        designs = self.prepare(*(self.X[rows] for rows in parts))
+        return *(LogisticLoss(Z, self.y[rows]) for Z, rows in zip(designs, parts, strict=True)), rng
+
+    def __call__(self, make, rates, seeds) -> dict[str, Float[Array, "rates seeds"]]:
+        """Losses on both parts after the last epoch."""
+        scores = []
+        for seed in seeds:
+            loss, held_out, rng = self.losses(seed)
+            start = np.zeros((len(rates), loss.X.shape[1]))
+            values, x = train(loss, start, make(np.array(rates)), BUDGET, rng)
+            scores.append([values[:, -1], held_out(x)[0]])
+        return dict(zip(LOSSES, np.moveaxis(scores, 0, -1), strict=True))
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison(PrintsTable):
-    """Optimizers by units of the features, tuned on some seeds and shown on others."""
+    """One contest of the optimizers for each of the units of the features."""
 
-    sweeps: Mapping[tuple[str, str], Sweep]
-    held_out: Mapping[tuple[str, str], Float[Array, "seeds rates"]]
+    contests: Mapping[str, Contest]
 
-    def n_good(self, key) -> int:
+    def n_good(self, units, name) -> int:
         """How many step sizes leave at most twice the loss that the best one leaves."""
-        last = np.median(self.sweeps[key].values[:, -1], axis=0)
-        return int((last <= GOOD * last.min()).sum())
+        means = self.contests[units].tuning[name].scores.mean(axis=1)
+        return int((means <= GOOD * means.min()).sum())
 
     def growth(self, name) -> float:
         """The best step size with standardized features over the best one as recorded."""
-        before, after = (self.sweeps[units, name].rate for units in UNITS)
+        before, after = (self.contests[units].tuning[name].rate for units in UNITS)
         return after / before
-
-    def test_losses(self, key) -> Float[Array, " seeds"]:
-        """Held-out losses of the chosen step size on the seeds that did not choose it."""
-        sweep = self.sweeps[key]
-        return self.held_out[key][sweep.n_choosing :, sweep.chosen]
 
     def prose(self) -> dict[str, str]:
         """What the chapter's text says of the comparison, rounded as it is read."""
-        sweeps = list(self.sweeps.values())
-        rates, good = sweeps[0].rates, [self.n_good(key) for key in self.sweeps]
-        return {f"adam_data_{i}": spread(sweep.ends) for i, sweep in enumerate(sweeps)} | {
-            "adam_n_seeds": f"{len(sweeps[0].values)}",
-            "adam_n_rates": f"{len(rates)}",
-            "adam_rate_low": f"{rates[0]:.0e}",
-            "adam_rate_high": f"{rates[-1]:.0f}",
+        good = [self.n_good(units, name) for units in UNITS for name in OPTIMIZERS]
+        return {f"adam_data_{i}": text for i, text in enumerate(self._told(LOSSES[0]))} | {
+            "adam_n_rates": f"{len(RATES)}",
+            "adam_rate_low": f"{RATES[0]:.0e}",
+            "adam_rate_high": f"{RATES[-1]:.0f}",
             "adam_good": f"{min(good)} to {max(good)}",
             "adam_grow_sgd": rounded(self.growth("SGD")),
             "adam_grow_adam": rounded(self.growth("Adam")),
         }
 
     def table(self):
+        rows = [(units, name) for units in UNITS for name in OPTIMIZERS]
+        rates = [self.contests[units].tuning[name].rate for units, name in rows]
         return Table(
             {
-                "features": [units for units, _ in self.sweeps],
-                "optimizer": [name for _, name in self.sweeps],
-                "best α": [f"{sweep.rate:.2g}" for sweep in self.sweeps.values()],
-                "good α": [str(self.n_good(key)) for key in self.sweeps],
-                "training loss": [spread(sweep.ends) for sweep in self.sweeps.values()],
-                "held-out loss": [spread(self.test_losses(key)) for key in self.sweeps],
+                "features": [units for units, _ in rows],
+                "optimizer": [name for _, name in rows],
+                "best α": [f"{rate:.2g}" for rate in rates],
+                "good α": [str(self.n_good(*row)) for row in rows],
             }
+            | {measure: self._told(measure) for measure in LOSSES}
         )
+
+    def _told(self, measure):
+        """Median and range of every optimizer in each of the units, on the splits that report."""
+        scores = [held.scores[measure] for held in self.contests.values()]
+        return [spread(losses) for by_name in scores for losses in by_name.values()]
 
 
 def losses_by_optimizer(
-    X: Float[Array, "n p"], y: Float[Array, " n"], seed: int, n_seeds: int = 10
+    X: Float[Array, "n p"],
+    y: Float[Array, " n"],
+    tuning_seeds: Sequence[int],
+    reporting_seeds: Sequence[int],
 ) -> Comparison:
-    """Each optimizer, in each of the units, on `n_seeds` random splits 70 to 30.
+    """Each optimizer in each of the units, tuned by the training loss.
 
     All step sizes fall along half a cosine: the last point is the end of a run, not a place that
     the noise of the last mini-batches has chosen.
     """
-    n_train, sweeps, held_out = int(0.7 * len(y)), {}, {}
-    n_steps = BUDGET.n_steps(n_train)
-    orders = [np.random.default_rng([seed, i]).permutation(len(y)) for i in range(n_seeds)]
+    contests = {}
     for units, prepare in UNITS.items():
-        losses = []
-        for order in orders:
-            train, test = order[:n_train], order[n_train:]
-            designs = zip(prepare(X[train], X[test]), (train, test), strict=True)
-            losses.append([LogisticLoss(design, y[rows]) for design, rows in designs])
-        for name, optimizer in OPTIMIZERS.items():
-            make = partial(_with_falling_steps, optimizer, n_steps)
-            result = sweep([train for train, _ in losses], make, RATES, BUDGET, seed)
-            sweeps[units, name] = result
-            held_out[units, name] = np.array(
-                [test(x)[0] for (_, test), x in zip(losses, result.x, strict=True)]
-            )
-    return Comparison(sweeps, held_out)
+        splits = Splits(X, y, prepare)
+        n_steps = BUDGET.n_steps(splits.n_train)
+        entrants = {
+            name: Entrant(partial(_with_falling_steps, optimizer, n_steps), RATES)
+            for name, optimizer in OPTIMIZERS.items()
+        }
+        contests[units] = contest.hold(
+            splits, entrants, tuning_seeds, reporting_seeds, by="training loss"
+        )
+    return Comparison(contests)

@@ -60,7 +60,8 @@ class Assembled:
     .. math:: x_k = x_{k-1} - \alpha_k \frac{\hat m_k}{\sqrt{\hat v_k} + \epsilon}
 
     `learning_rate` is one number, or one number a run; `schedule` multiplies it. Without
-    `mean_square` nothing is divided. Book: eq. `eq-adam-step`.
+    `mean_square` nothing is divided. Raises `ValueError` where it starts from anything but finite
+    floats. Book: eq. `eq-adam-step`.
 
     >>> adam = Assembled(0.1, mean=Average(0.9), mean_square=Average(0.999))
     >>> adam.step(np.zeros(2), np.array([1e3, -1e-3]), adam.init(np.zeros(2)))[0].round(4)

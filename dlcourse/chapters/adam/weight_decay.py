@@ -76,9 +76,7 @@ class Shrinkage(PrintsTable):
         )
 
 
-def shrinkage(
-    sizes: Float[Array, " p"], lam: float, rng, learning_rate: float = 0.02, n_steps: int = 1_000
-) -> Shrinkage:
+def shrinkage(sizes: Float[Array, " p"], lam: float, rng, n_steps: int = 1_000) -> Shrinkage:
     """Weights under both, the mean of 200 runs in pairs that see each other's gradients mirrored.
 
     >>> shrinkage(np.array([1.0, 10.0]), lam=0.2, rng=np.random.default_rng(0), n_steps=500)
@@ -86,6 +84,7 @@ def shrinkage(
     1          0.13         0.13     0.135  0.135
     10         0.82         0.82     0.135  0.135
     """
+    learning_rate = 0.02
     noise = rng.choice([-1.0, 1.0], (n_steps, 100, len(sizes))) * sizes
     noise = np.concatenate([noise, -noise], axis=1)  # mirrored, so that chance adds no drift
     adam, adamw = Adam(learning_rate), AdamW(learning_rate, weight_decay=lam)

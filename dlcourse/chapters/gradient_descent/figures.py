@@ -147,7 +147,7 @@ def broken_hypotheses(breaks: Mapping[str, Descent], wells: Descent, well: Doubl
     )
 
 
-def _thin(gaps, n_points=250):
-    """Numbers of steps and gaps at `n_points` of them at most: the page need not carry more."""
-    k = np.unique(np.linspace(0, len(gaps) - 1, n_points).astype(int))
+def _thin(gaps):
+    """Numbers of steps and gaps at 250 of them at most: the page need not carry more."""
+    k = np.unique(np.linspace(0, len(gaps) - 1, 250).astype(int))
     return k, np.where(gaps[k] < FLOOR, np.nan, gaps[k])

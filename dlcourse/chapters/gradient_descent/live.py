@@ -31,7 +31,9 @@ def step_size(curvatures=(1.0, 10.0), start=(4.0, 1.5), percent_of_limit=75, n_s
     """The path of gradient descent for the step size that the reader chooses with a slider.
 
     The slider shows `percent_of_limit` first, a whole number from 1 to 125: the step size is that
-    share of its limit 2 / L. `data` holds that first path and its losses.
+    share of its limit 2 / L. `data` holds that first path and its losses. Raises `ValueError`
+    unless both curvatures are positive, the start is a point off both axes, and the numbers lie in
+    their ranges.
 
     >>> step_size()
     Live figure: Contour ellipses of a bowl with curvatures 1 and 10, and over them the path of \

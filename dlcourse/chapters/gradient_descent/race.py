@@ -51,13 +51,13 @@ class Race(PrintsTable):
         )
 
 
-def gaps_by_step_rule(problems: dict[str, Problem], n_steps, first_step=100.0) -> Race:
-    """Run the three step rules on each problem; backtracking starts at `first_step`."""
+def gaps_by_step_rule(problems: dict[str, Problem], n_steps) -> Race:
+    """Run the three step rules on each problem; backtracking starts at a step of 100."""
     gaps = {}
     for name, problem in problems.items():
         rules = {
             "fixed 1/M": 1 / problem.M,
-            "backtracking": Backtracking(problem.f, first_step),
+            "backtracking": Backtracking(problem.f, first_step=100.0),
             "exact": ExactLineSearch(problem.f, 1 / problem.M),
         }
         gaps[name] = {

@@ -17,6 +17,7 @@ from dlcourse.datasets import design_with_singular_values
 from dlcourse.linear.least_squares import by_qr
 
 Array = np.ndarray
+SHAPE = (60, 6)  # rows and columns of each design
 
 
 class StorageErrors(NamedTuple):
@@ -35,12 +36,11 @@ class StorageErrors(NamedTuple):
         )
 
 
-def storage_errors(
-    condition_numbers: Float[Array, " m"], rng, n: int = 60, p: int = 6, n_draws: int = 25
-) -> StorageErrors:
+def storage_errors(condition_numbers: Float[Array, " m"], rng, n_draws: int = 25) -> StorageErrors:
     r"""Solve systems y = X beta without noise after rounding X, or X'X, to single precision.
 
-    The loss should grow like :math:`\kappa` for X and like :math:`\kappa^2` for X'X.
+    The loss should grow like :math:`\kappa` for X and like :math:`\kappa^2` for X'X. Raises
+    `ValueError` unless `rng` is a random number generator.
     Book: eq. `eq-squared-condition`.
 
     >>> storage_errors(np.array([1e3]), np.random.default_rng(0))
@@ -50,13 +50,14 @@ def storage_errors(
     """
     _checks.generator(rng)
     errors = [
-        np.median([_errors_of_one(kappa, rng, n, p) for _ in range(n_draws)], axis=0)
+        np.median([_errors_of_one(kappa, rng) for _ in range(n_draws)], axis=0)
         for kappa in condition_numbers
     ]
     return StorageErrors(condition_numbers, *np.transpose(errors))
 
 
-def _errors_of_one(kappa, rng, n, p):
+def _errors_of_one(kappa, rng):
+    n, p = SHAPE
     X = design_with_singular_values(n, np.geomspace(1.0, 1 / kappa, p), rng)
     beta = rng.normal(size=p)
     y = X @ beta

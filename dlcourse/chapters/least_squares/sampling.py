@@ -68,7 +68,9 @@ def repeat(
 ) -> Repeated:
     r"""Draw y = X beta + noise again and again, and fit each draw.
 
-    The estimates should have mean beta and covariance :math:`\sigma^2 (X^\top X)^{-1}`.
+    The estimates should have mean beta and covariance :math:`\sigma^2 (X^\top X)^{-1}`. Raises
+    `ValueError` unless `X` is a matrix, `beta` a vector, `noise_sd` 0 or more, `n_draws` a count
+    and `rng` a generator.
     Book: eq. `eq-sampling-mean`, `eq-sampling-variance`.
 
     >>> X = np.column_stack([np.ones(50), np.linspace(-1.0, 1.0, 50)])

@@ -67,6 +67,8 @@ def coefficients_by_solver(
 ) -> Comparison:
     """Solve by every solver, and by gradient descent from zero until the gradient has all but gone.
 
+    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
+
     >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
     >>> coefficients_by_solver(X, np.array([1.0, 3.0, 5.0]))
     solver            rank seen  steps  agrees with QR to 1e-8

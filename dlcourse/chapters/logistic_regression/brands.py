@@ -43,8 +43,9 @@ def panel(
     .. math:: \Pr(A) = \sigma\left( \text{taste} + \beta_1 \, \text{price}
               + \beta_2 \, \text{promotion} + \beta_3 \, \text{loyalty} \right)
 
-    After each trip the share of A becomes `memory` times the old share, plus 1 - `memory` if A
-    was bought. Book: eq. `eq-logistic-choice-two`, `eq-logistic-loyalty`.
+    After each trip the share of A becomes `memory` times the old share, plus 1 - `memory` if A was
+    bought. Raises `ValueError` unless the sizes are counts, `beta` is a vector and `rng` a
+    generator. Book: eq. `eq-logistic-choice-two`, `eq-logistic-loyalty`.
 
     >>> panel(100, 32, np.array([-3.0, 1.0, 0.0]), np.random.default_rng(0))
     3,200 shopping trips, 51% of them to A

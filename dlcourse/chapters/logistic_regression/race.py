@@ -7,7 +7,6 @@ y  0 or 1 (n,)               error     distance of the point after k steps from 
 `dlcourse.linear.logistic` holds the solvers to use; here are the bare methods to look at.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from dlcourse import _checks
 from dlcourse.linear import logistic
 from dlcourse.linear.least_squares import largest_curvature
+from dlcourse.linear.newton import Newton
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import GradientDescent, minimize
 from dlcourse.tables import PrintsTable, Table
@@ -66,40 +66,17 @@ class Race(PrintsTable):
         )
 
 
-def newton_path(
-    loss: Callable, hessian_at: Callable, start: Float[Array, " p"], n_steps: int
-) -> Float[Array, "steps p"]:
-    r"""Full Newton steps from `start`, and nothing that would keep them from going astray.
-
-    .. math:: \beta^{(k+1)} = \beta^{(k)} - H(\beta^{(k)})^{-1} \nabla J(\beta^{(k)})
-
-    Raises `numpy.linalg.LinAlgError` where the Hessian has become singular.
-    Book: eq. `eq-logistic-newton`.
-
-    >>> from dlcourse.losses import Quadratic
-    >>> bowl = Quadratic(np.diag([1.0, 100.0]), center=np.array([3.0, -1.0]))
-    >>> newton_path(bowl, lambda x: bowl.A, np.zeros(2), n_steps=1)[-1]
-    array([ 3., -1.])
-    """
-    points = [start]
-    for _ in range(n_steps):
-        beta = points[-1]
-        _, gradient = loss(beta)
-        points.append(beta - np.linalg.solve(hessian_at(beta), gradient))
-    return np.stack(points)
-
-
 def descent_against_newton(X: Float[Array, "n p"], y: Float[Array, " n"], n_steps: int) -> Race:
     """Both methods from zero: eight Newton steps, and `n_steps` of gradient descent of size 1/L."""
     loss = LogisticLoss(X, y)
     X, y, start = loss.X, loss.y, np.zeros(loss.X.shape[1])
     best = logistic.by_newton(X, y).coefficients
-    points = newton_path(loss, lambda beta: logistic.hessian(X, beta), start, n_steps=8)
+    bare = minimize(loss, start, Newton(lambda beta: logistic.hessian(X, beta)), max_steps=8)
     L = logistic.smoothness(X)
     descent = minimize(loss, start, GradientDescent(1 / L), max_steps=n_steps)
     smallest = float(np.linalg.eigvalsh(logistic.hessian(X, best))[0])
     return Race(
-        newton=np.linalg.norm(points - best, axis=1),
+        newton=np.linalg.norm(bare.points - best, axis=1),
         descent=np.linalg.norm(descent.points - best, axis=1),
         descent_factor=1 - smallest / L,
         size=float(np.linalg.norm(best)),
@@ -111,6 +88,7 @@ def hessian_lipschitz(X: Float[Array, "n p"]) -> float:
 
     .. math:: B = \frac{\max_i \lVert x_i \rVert}{6 \sqrt 3} \, \lambda_{\max}(X^\top X / n)
 
+    Raises `ValueError` unless `X` is a matrix of finite numbers.
     Book: eq. `eq-logistic-hessian-lipschitz`.
 
     >>> round(hessian_lipschitz(np.ones((10, 1))), 4)

@@ -37,7 +37,8 @@ def two_groups(n: int, gap: float, rng) -> TwoGroups:
     """Draw `n` points, half of them on each side of a line.
 
     The groups lean: the farther from the line, the farther along it as well, so that the line
-    between their centers is not perpendicular to the one that separates them.
+    between their centers is not perpendicular to the one that separates them. Raises `ValueError`
+    unless `n` is a count, `gap` positive and `rng` a generator.
 
     >>> two_groups(40, gap=0.4, rng=np.random.default_rng(0))
     40 points, none within 0.4 of a line that separates them

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse import _checks
 from dlcourse.linear import logistic
@@ -52,6 +52,8 @@ def ad_fatigue(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 def purchases(n: int, rng) -> BinaryCurve:
     """Whether each of `n` visitors buys, x uniform on [-1, 1].
 
+    Raises `ValueError` unless `n` is a count and `rng` a generator.
+
     >>> purchases(100, rng=np.random.default_rng(0))
     100 observations of ad_fatigue, 33 of them 1
     """
@@ -62,7 +64,10 @@ def purchases(n: int, rng) -> BinaryCurve:
 
 
 def measure(data: BinaryCurve, degree: int, n_steps: int) -> ThreeErrors:
-    """All three curves: over the degree, over the first m observations, over the steps."""
+    """All three curves: over the degree, over the first m observations, over the steps.
+
+    Raises `ValueError` for fewer than 40 observations a coefficient.
+    """
     n = len(data.x)
     if n < 40 * (degree + 1):
         raise ValueError(
@@ -122,7 +127,9 @@ def estimation_constant(c: Float[Array, " p"]) -> float:
     return float(np.trace(np.linalg.solve(H, G)))
 
 
-def estimation_errors(data: BinaryCurve, best: Float[Array, " p"], sizes: Sequence[int]):
+def estimation_errors(
+    data: BinaryCurve, best: Float[Array, " p"], sizes: Int[Array, " sizes"] | Sequence[int]
+):
     """Distance from the nearest logit to the one fitted to the first m observations."""
     Phi = legendre(data.x, len(best) - 1)
     fits = [logistic.by_newton(Phi[:m], data.y[:m]).coefficients for m in sizes]

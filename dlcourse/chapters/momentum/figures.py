@@ -14,9 +14,10 @@ DEPTHS = (0.55, 0.4, 0.28, 0.18, 0.08)  # of the color between two levels
 STYLED = ("gradient descent", "heavy ball", "Nesterov", "Nesterov, growing")
 
 
-def regimes(relative_step: float, strong: float, n_steps=80) -> Figure:
+def regimes(relative_step: float, strong: float) -> Figure:
     """The points along one axis without momentum, with the critical one, and with a strong one."""
     fig, ax = canvas(height=3.4)
+    n_steps = 80
     k, critical = np.arange(n_steps + 1), float(critical_momentum(relative_step))
     drawn = {"k": k}
     momenta = {"none": 0.0, "critical": critical, "strong": strong}

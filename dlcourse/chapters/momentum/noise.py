@@ -58,13 +58,13 @@ class NoisyRuns(PrintsTable):
         )
 
 
-def noisy_runs(settings, rng, lam=0.1, n_steps=1_000, n_runs=1_000) -> NoisyRuns:
-    """Runs from 10 for each pair (alpha, beta), with normal errors of standard deviation 1."""
+def noisy_runs(settings, rng, lam=0.1) -> NoisyRuns:
+    """A thousand runs from 10 for each pair (alpha, beta), with standard normal errors."""
 
     def noisy(k, x):
         return lam * x + rng.normal(size=x.shape)
 
-    squares = []
+    n_steps, n_runs, squares = 1_000, 1_000, []
     for alpha, beta in settings:
         points = walk(HeavyBall(alpha, beta), np.full((n_runs, 1), 10.0), noisy, n_steps)
         squares.append((points**2).mean((1, 2)))

@@ -18,7 +18,9 @@ from dlcourse.optim.momentum import MomentumState
 Array = np.ndarray
 
 
-def critical_momentum(relative_step) -> Float[Array, "*shape"]:
+def critical_momentum(
+    relative_step: float | Float[Array, "*shape"],
+) -> float | Float[Array, "*shape"]:
     r"""The momentum with the smallest rate for one curvature: the largest without oscillation.
 
     .. math:: \beta = \bigl( 1 - \sqrt{\alpha\lambda} \bigr)^2
@@ -32,7 +34,7 @@ def critical_momentum(relative_step) -> Float[Array, "*shape"]:
 
 
 def measured_rate(
-    relative_step: Float[Array, " runs"], beta: Float[Array, " runs"], n_steps=2_000
+    relative_step: Float[Array, " runs"], beta: Float[Array, " runs"], n_steps: int
 ) -> Float[Array, " runs"]:
     """Mean growth factor per step of the optimizer on the bowl with curvature 1, one run an entry.
 

@@ -7,7 +7,7 @@ gap    f at a point, less the smallest value of f
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse import datasets
 from dlcourse.convergence import heavy_ball, nesterov
@@ -19,6 +19,7 @@ from dlcourse.optim import GradientDescent, GrowingMomentum, HeavyBall, Nesterov
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+TARGET = 1e-6  # share of the first distance, or gap, at which a method has arrived
 
 # Each method with the parameters that its theorem names for curvatures from m to M.
 METHODS = {
@@ -29,11 +30,12 @@ METHODS = {
 }
 
 
-def exact_regression(kappa: float, rng, n=200, p=20) -> Problem:
-    """Least squares on outcomes without errors, so that the true coefficients are the minimizer.
+def exact_regression(kappa: float, rng, p=20) -> Problem:
+    """Least squares on 200 exact outcomes, so that the true coefficients are the minimizer.
 
     The curvatures lie between 1 / kappa and 1 at equal ratios.
     """
+    n = 200
     singular_values = np.sqrt(n * np.geomspace(1 / kappa, 1, p))
     X, beta = datasets.design_with_singular_values(n, singular_values, rng), rng.normal(size=p)
     return Problem(SquaredError(X, X @ beta), np.zeros(p), beta, 1 / kappa, 1.0)
@@ -60,6 +62,8 @@ def ridged_logit(X: Float[Array, "n p"], y: Float[Array, " n"], lam: float) -> P
 
 def steps_to(shares: Float[Array, " steps"], target: float) -> int:
     """Number of steps after which the shares stay at or below `target`.
+
+    Raises `ValueError` where the last share is still above `target`.
 
     >>> steps_to(np.array([1.0, 0.1, 0.3, 0.1, 0.0]), target=0.2)
     3
@@ -105,7 +109,7 @@ class Savings(PrintsTable):
         )
 
 
-def steps_by_condition(kappas, rng, target=1e-6) -> Savings:
+def steps_by_condition(kappas, rng, target=TARGET) -> Savings:
     """Run gradient descent, heavy ball and Nesterov's method on exact regressions."""
     methods = list(METHODS)[:3]
     steps = {name: [] for name in methods}
@@ -152,7 +156,7 @@ class Race(PrintsTable):
         return Table({"problem": list(self.gaps), "κ told": kappas} | self.steps)
 
 
-def steps_by_method(problems: dict[str, Problem], n_steps: int, target=1e-6) -> Race:
+def steps_by_method(problems: dict[str, Problem], n_steps: int) -> Race:
     """Run all four methods on each problem with what they are told of its curvatures."""
     gaps = {
         name: {
@@ -161,14 +165,14 @@ def steps_by_method(problems: dict[str, Problem], n_steps: int, target=1e-6) -> 
         }
         for name, problem in problems.items()
     }
-    return Race({name: problem.kappa for name, problem in problems.items()}, gaps, target)
+    return Race({name: problem.kappa for name, problem in problems.items()}, gaps, TARGET)
 
 
 @dataclass(frozen=True, eq=False)
 class Valley:
     """Gaps on a valley so flat that strong convexity does not help, with the two bounds."""
 
-    k: Float[Array, " steps"]  # 1, 2, ...
+    k: Int[Array, " steps"]  # 1, 2, ...
     gaps: dict[str, Float[Array, " steps"]]
     bounds: dict[str, Float[Array, " steps"]]
 
@@ -183,9 +187,9 @@ class Valley:
         return f"below the bounds at every step: {is_within}\n" + "\n".join(slopes)
 
 
-def flat_valley(rng, n_steps=1_000, kappa=1e6) -> Valley:
+def flat_valley(rng, n_steps=1_000) -> Valley:
     """Gradient descent with step 1/L and Nesterov's method with growing momentum, L = 1."""
-    f, x0, minimizer, *_ = problem = exact_regression(kappa, rng, p=100)
+    f, x0, minimizer, *_ = problem = exact_regression(1e6, rng, p=100)
     k = np.arange(1, n_steps + 1)
     plain = minimize(f, x0, GradientDescent(1.0), max_steps=n_steps).values[1:]
     ahead = minimize(f, x0, Nesterov(1.0, GrowingMomentum()), max_steps=n_steps - 1).points

@@ -31,7 +31,7 @@ Array = np.ndarray
 class Classification:
     """What all optimizers of a contest share: the data, the network and the budget.
 
-    Called as `trial(optimizer, seeds)`. Each seed draws the split of the data, the first weights
+    Called as `trial(make, rates, seeds)`. Each seed draws the split of the data, the first weights
     and the order of the batches, alike for every optimizer. What is left after `n_train` and
     `n_validation` rows is the test set. With `is_centered` the mean of the training inputs is
     subtracted from all inputs. A run that diverges scores infinity.
@@ -60,12 +60,15 @@ class Classification:
         """A network with fresh weights."""
         return MLP((self.X.shape[1], *self.hidden, int(self.y.max()) + 1), rng)
 
-    def __call__(self, optimizer, seeds: Sequence[int]) -> dict[str, Float[Array, " seeds"]]:
-        """Training loss, validation loss and test error after the last epoch, one a seed."""
+    def __call__(self, make, rates, seeds) -> dict[str, Float[Array, "rates seeds"]]:
+        """Training loss, validation loss and test error after the last epoch."""
         with np.errstate(over="ignore", invalid="ignore"):  # step sizes too large are tried too
-            runs = [self._run(optimizer, np.random.default_rng(seed)) for seed in seeds]
+            runs = [
+                [self._run(make(rate), np.random.default_rng(seed)) for seed in seeds]
+                for rate in rates
+            ]
         names = ("training loss", "validation loss", "test error")
-        return dict(zip(names, np.array(runs).T, strict=True))
+        return dict(zip(names, np.moveaxis(runs, -1, 0), strict=True))
 
     def _run(self, optimizer, rng):
         train, validation, test = self._split(rng)
@@ -111,7 +114,7 @@ def entrants(trial: Classification) -> dict[str, Entrant]:
 def prose(contests: Mapping[str, Contest]) -> dict[str, str]:
     """What the chapter's text says of the contests on images "as recorded" and "centered"."""
     training = {
-        how: {name: losses.mean() for name, losses in held.best("training loss").items()}
+        how: {name: losses.mean() for name, losses in held.scores["training loss"].items()}
         for how, held in contests.items()
     }
     recorded = training["as recorded"]

@@ -13,10 +13,10 @@ FLOOR = 1e-4  # of a share of the norm: what lies below is drawn on it
 MARKERS = ("o", "s", "^", "D")
 
 
-def newton_schulz(n_iterations=5) -> Figure:
+def newton_schulz() -> Figure:
     """Left: what one iteration does to a singular value. Right: what all of them do."""
     fig, (left, right) = canvas(n_columns=2, height=3.5)
-    low, high = o.invariant_band()
+    n_iterations, (low, high) = o.N_ITERATIONS, o.invariant_band()
     s = np.linspace(0, 1.25, 251)
     small = np.geomspace(1e-4, 1.0, 400)
     one = o.polynomial(s)
@@ -85,7 +85,10 @@ def singular_values(landings: Mapping[str, o.Landing]) -> Figure:
 def worlds(comparison: Comparison, left_world: str, right_world: str) -> Figure:
     """Distance from the truth at the tuned step sizes: mean over the seeds, and their range."""
     fig, axes = canvas(n_columns=2, height=3.5)
-    shown = {title: comparison.paths[title] for title in (left_world, right_world)}
+    shown = {
+        title: {name: paths.T for name, paths in comparison.contests[title].scores["path"].items()}
+        for title in (left_world, right_world)
+    }
     for ax, (title, paths) in zip(axes, shown.items(), strict=True):
         for name, path in paths.items():
             k = np.unique(np.linspace(0, len(path) - 1, 101).astype(int))
@@ -102,8 +105,9 @@ def worlds(comparison: Comparison, left_world: str, right_world: str) -> Figure:
         fig,
         data=shown,
         caption=f"Share of the first distance from the true matrix, mean of {n_seeds} seeds, and "
-        f"their range as a shade. Every optimizer has the best of twelve step sizes. Left, "
-        f"{best[left_world]} ends nearest; right, {best[right_world]} does, and Muon ends at "
+        "their range as a shade. Every optimizer has the one of twelve step sizes that ended "
+        f"nearest on other seeds. Left, {best[left_world]} ends nearest; right, "
+        f"{best[right_world]} does, and Muon ends at "
         f"{ends[right_world]['Muon'] / min(ends[right_world].values()):.1f} times its distance.",
         alt="Two panels with four lines each: the distance from the truth, on a logarithmic axis, "
         "against the number of steps. Left, Muon's line falls far below the others at the end. "
@@ -112,18 +116,16 @@ def worlds(comparison: Comparison, left_world: str, right_world: str) -> Figure:
 
 
 def tuning(contests: Mapping[str, Contest]) -> Figure:
-    """The measure that chose, against the step size, for every optimizer; one panel a contest."""
+    """The measure that chose, by step size, on the seeds that chose; one panel a contest."""
     fig, axes = canvas(n_columns=len(contests), height=3.6)
     data = {}
     for ax, (title, held) in zip(np.atleast_1d(axes), contests.items(), strict=True):
-        for (name, scores), marker in zip(held.scores[held.by].items(), MARKERS, strict=False):
-            scores = np.where(np.isfinite(scores), scores, np.nan)  # such a mean is not drawn
-            mean = scores.mean(1)
-            (line,) = ax.plot(held.rates[name], mean, marker=marker, markersize=4, label=name)
-            ends = scores.min(1), scores.max(1)
-            ax.vlines(held.rates[name], *ends, color=line.get_color(), alpha=0.5)
-            i = held.chosen[name]
-            ax.plot(held.rates[name][i], mean[i], marker, color=line.get_color(), markersize=9)
+        for (name, tuned), marker in zip(held.tuning.items(), MARKERS, strict=False):
+            scores = np.where(np.isfinite(tuned.scores), tuned.scores, np.nan)  # not drawn
+            mean, ends = scores.mean(1), (scores.min(1), scores.max(1))
+            (line,) = ax.plot(tuned.rates, mean, marker=marker, markersize=4, label=name)
+            ax.vlines(tuned.rates, *ends, color=line.get_color(), alpha=0.5)
+            ax.plot(tuned.rate, mean[tuned.chosen], marker, color=line.get_color(), markersize=9)
             data[title, name] = mean
         ax.set(xscale="log", yscale="log", xlabel="step size", title=title)
     lows = [np.nanmin(mean) for mean in data.values()]
@@ -134,9 +136,13 @@ def tuning(contests: Mapping[str, Contest]) -> Figure:
     first.legend(loc="lower left", fontsize="small")
     return Figure(
         fig,
-        data=data | {(title, "chosen"): held.chosen for title, held in contests.items()},
-        caption="Mean over the seeds at every step size of the grid, with the range of the seeds "
-        "as a bar; the large marker is the step size chosen. Each optimizer has its own scale, "
+        data=data
+        | {
+            (title, "chosen"): {name: tuned.chosen for name, tuned in held.tuning.items()}
+            for title, held in contests.items()
+        },
+        caption="Mean over the tuning seeds at every step size of the grid, with their range as a "
+        "bar; the large marker is the step size chosen. Each optimizer has its own scale, "
         f"and on its own grid its loss varies by a factor of up to {_worst_to_best(data):.0f}: a "
         "comparison at one common step size would say nothing.",
         alt="Validation loss against step size, both axes logarithmic, four lines in each panel. "
@@ -149,6 +155,6 @@ def _worst_to_best(data):
     return max(np.nanmax(mean) / np.nanmin(mean) for mean in data.values())
 
 
-def _floored(values, floor=1e-6):
-    """Below the floor a line would show rounding, so it ends."""
-    return np.where(values < floor, np.nan, values)
+def _floored(values):
+    """Below a millionth a line would show rounding, so it ends."""
+    return np.where(values < 1e-6, np.nan, values)

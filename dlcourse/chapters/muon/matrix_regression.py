@@ -96,32 +96,16 @@ def entrants(n_steps) -> dict[str, Entrant]:
     }
 
 
+@dataclass(frozen=True, repr=False)
 class Comparison(PrintsTable):
-    """One contest a world, and the paths of all entrants at the step sizes that they chose.
+    """One contest a world; the measures are the last distance and the path to it."""
 
-    `paths[world][name]` has shape (steps, seeds).
-    """
-
-    def __init__(self, worlds: Mapping[str, World], n_steps: int, seeds: Sequence[int]):
-        self.contests: dict[str, Contest] = {}
-        self.paths: dict[str, dict[str, Array]] = {}
-        runners = entrants(n_steps)
-        for title, world in worlds.items():
-            sample = world.draw(n_steps, seeds)  # one for all
-
-            def trial(optimizer, seeds, sample=sample):
-                return {"distance": path(optimizer, sample)[-1]}
-
-            held = contest.hold(trial, runners, seeds, by="distance")
-            self.contests[title] = held
-            self.paths[title] = {
-                name: path(entrant.make(held.rate(name)), sample)
-                for name, entrant in runners.items()
-            }
+    contests: Mapping[str, Contest]
 
     def ends(self, world) -> dict[str, float]:
         """Mean distance at the end of each entrant."""
-        return {name: float(path[-1].mean()) for name, path in self.paths[world].items()}
+        scores = self.contests[world].scores["distance"]
+        return {name: float(distances.mean()) for name, distances in scores.items()}
 
     def prose(self) -> dict[str, str]:
         """What the chapter's text says of the four worlds, rounded as it is read."""
@@ -139,11 +123,31 @@ class Comparison(PrintsTable):
         }
 
     def table(self):
-        columns = {"optimizer": list(next(iter(self.paths.values())))}
-        for title, paths in self.paths.items():
-            ends = [path[-1] for path in paths.values()]
-            columns[title] = [contest.mean_and_sd(end) for end in ends]
+        columns = {"optimizer": list(next(iter(self.contests.values())).tuning)}
+        for title, held in self.contests.items():
+            columns[title] = [
+                contest.mean_and_sd(ends) for ends in held.scores["distance"].values()
+            ]
         return Table(columns)
+
+
+def contests_by_world(
+    worlds: Mapping[str, World],
+    n_steps: int,
+    tuning_seeds: Sequence[int],
+    reporting_seeds: Sequence[int],
+) -> Comparison:
+    """The four optimizers in every world, each with the step size that ends nearest there."""
+
+    def held_in(world):
+        def trial(make, rates, seeds):
+            sample = world.draw(n_steps, seeds)
+            paths = np.stack([path(make(rate), sample).T for rate in rates])
+            return {"distance": paths[..., -1], "path": paths}
+
+        return contest.hold(trial, entrants(n_steps), tuning_seeds, reporting_seeds, by="distance")
+
+    return Comparison({title: held_in(world) for title, world in worlds.items()})
 
 
 def _orthogonal(rng, n_seeds, p):

@@ -15,8 +15,9 @@ from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
 Matrix = Float[Array, "*runs p q"]
-Values = Float[Array, "*shape"]
+Values = float | Float[Array, "*shape"]
 
+N_ITERATIONS = 5  # of Newton-Schulz in a step of Muon
 MUON = (3.4445, -4.7750, 2.0315)  # a, b, c: steep at 0, never settling at 1
 CLASSICAL = (15 / 8, -10 / 8, 3 / 8)  # settles at 1, and starts slowly
 
@@ -26,6 +27,7 @@ def polar_factor(G: Matrix) -> Matrix:
 
     .. math:: G = U S V^\top \quad \Rightarrow \quad \operatorname{polar}(G) = U V^\top
 
+    Raises `ValueError` unless `G` holds finite floats.
     Reference: Higham (2008), chapter 8. Book: eq. `eq-muon-polar`.
 
     >>> polar_factor(np.diag([3.0, -1.0])).round(6)
@@ -50,7 +52,7 @@ def polynomial(s: Values, coefficients=MUON) -> Values:
     return s * (a + s**2 * (b + c * s**2))
 
 
-def composite(s: Values, n_iterations=5, coefficients=MUON) -> Values:
+def composite(s: Values, n_iterations=N_ITERATIONS, coefficients=MUON) -> Values:
     """`polynomial` applied `n_iterations` times. Book: eq. `eq-newton-schulz-composite`.
 
     >>> composite(np.array([0.01, 0.5, 1.0])).round(2)
@@ -69,24 +71,26 @@ class Band(NamedTuple):
     high: float
 
 
-def band(smallest, n_iterations=5, coefficients=MUON) -> Band:
+def band(smallest, coefficients=MUON) -> Band:
     """Where the singular values from `smallest` to 1 land.
+
+    Raises `ValueError` unless `smallest` is positive.
 
     >>> print("{:.3f} to {:.3f}".format(*band(0.01)[1:]))
     0.682 to 1.134
     """
     _checks.positive(smallest, "smallest")
-    landed = composite(np.geomspace(smallest, 1.0, 200_001), n_iterations, coefficients)
+    landed = composite(np.geomspace(smallest, 1.0, 200_001), coefficients=coefficients)
     return Band(smallest, float(landed.min()), float(landed.max()))
 
 
-def turning_points(coefficients=MUON) -> Float[Array, "2"]:
+def turning_points() -> Float[Array, "2"]:
     """Where the polynomial has its local maximum and, further right, its local minimum.
 
     >>> turning_points().round(4)
     array([0.5545, 1.0501])
     """
-    a, b, c = coefficients
+    a, b, c = MUON
     return np.sort(np.sqrt(np.roots([5 * c, 3 * b, a])))  # its derivative, a quadratic in s^2
 
 
@@ -166,6 +170,8 @@ class Landing(NamedTuple):
 def land(G: Float[Array, "p q"]) -> Landing:
     """Singular values of G before and after Newton-Schulz.
 
+    Raises `ValueError` unless `G` holds finite floats.
+
     >>> land(np.diag([3.0, 1.0, 0.1]))
     3 singular values, the largest 0.95 of the norm, the median 0.32
     after Newton-Schulz 3 lie between 0.75 and 1.13
@@ -181,11 +187,11 @@ class StepSizes(PrintsTable):
     A shape is (p, q). The steps are polar factors of random matrices, the inputs random too.
     """
 
-    def __init__(self, shapes, rng, n_inputs=2_000):
+    def __init__(self, shapes, rng):
         self.shapes, self.entries, self.outputs = list(shapes), [], {"jordan": [], "moonlight": []}
         for p, q in self.shapes:
             step = polar_factor(rng.normal(size=(p, q)))
-            change = rms(rng.normal(size=(n_inputs, p)) @ step)
+            change = rms(rng.normal(size=(2_000, p)) @ step)
             self.entries.append(rms(step))
             self.outputs["jordan"].append(jordan_scale(p, q) * change)
             self.outputs["moonlight"].append(moonlight_scale(p, q) * change)
@@ -216,7 +222,7 @@ def rms(x) -> float:
     return float(np.sqrt(np.mean(np.square(x))))
 
 
-def newton_schulz_flops(p, q, n_iterations=5) -> int:
+def newton_schulz_flops(p, q) -> int:
     """Floating point operations of the products in `newton_schulz` of a (p, q) matrix.
 
     With d the smaller and D the larger side: 2 d^2 D for A, 2 d^3 for its square, 2 d^2 D for the
@@ -226,4 +232,4 @@ def newton_schulz_flops(p, q, n_iterations=5) -> int:
     320
     """
     d, D = sorted((p, q))
-    return n_iterations * (4 * d**2 * D + 2 * d**3)
+    return N_ITERATIONS * (4 * d**2 * D + 2 * d**3)

@@ -50,13 +50,17 @@ def unequal_sizes(n: int, n_workers: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """A network to train on rows that are divided among workers, `sizes[r]` of them to worker r."""
+    """A network to train on rows that are divided among workers, `sizes[r]` of them to worker r.
+
+    Raises `ValueError` unless `X` and `y` are regression data and the `sizes`, all positive, add up
+    to its rows.
+    """
 
     X: Float[Array, "n features"]
     y: Float[Array, " n"]
     sizes: tuple[int, ...]
+    n_steps: int
     seed: int = 0  # of the first weights
-    n_steps: int = 30
     optimizer: object = SGD(0.1)
 
     def __post_init__(self):
@@ -70,7 +74,7 @@ class Job:
             object.__setattr__(self, name, value)  # as they were converted, once
 
     def check_workers(self, n_workers: int):
-        """Raise unless every worker has a shard and every shard a worker."""
+        """Raise `ValueError` unless every worker has a shard and every shard a worker."""
         if len(self.sizes) != n_workers:
             raise ValueError(
                 f"A job of {len(self.sizes)} shards needs as many workers, got {n_workers}: rows "
@@ -89,11 +93,11 @@ class Job:
         return torch.from_numpy(self.X[rows].copy()), torch.from_numpy(self.y[rows].copy())
 
 
-def make_network(n_features: int, seed: int, hidden: int = 8) -> torch.nn.Sequential:
-    """One hidden layer of tanh units in float64, its weights drawn by NumPy from `seed`."""
+def make_network(n_features: int, seed: int) -> torch.nn.Sequential:
+    """One hidden layer of eight tanh units in float64, its weights drawn by NumPy from `seed`."""
     rng = np.random.default_rng(seed)
     network = torch.nn.Sequential(
-        torch.nn.Linear(n_features, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, 1)
+        torch.nn.Linear(n_features, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)
     ).double()
     with torch.no_grad():
         for parameter in network.parameters():

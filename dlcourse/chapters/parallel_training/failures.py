@@ -16,7 +16,7 @@ def vanish(rank: int, exit_code: int) -> int:
 
 
 def stumble(rank: int) -> int:
-    """Worker `rank` raises an error; the others wait for its number."""
+    """Worker `rank` raises `ValueError`; the others wait for its number."""
     if dist.get_rank() == rank:
         raise ValueError("the rows of this shard are missing")
     return sum_of_ranks()

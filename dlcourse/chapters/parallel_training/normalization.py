@@ -92,7 +92,10 @@ class Normalized:
 
 
 def compare_batch_norm(group: Group, X: Float[Array, "n p"]) -> Normalized:
-    """Normalize the rows of one batch in one process and in a group, with equal shards."""
+    """Normalize the rows of one batch in one process and in a group, with equal shards.
+
+    Raises `ValueError` unless `X` is a matrix whose rows divide evenly among the workers.
+    """
     X = _checks.design_matrix(X)
     _check_even(X, group.n_workers)
     shards = X.reshape(group.n_workers, -1, X.shape[1])

@@ -14,40 +14,59 @@ from jaxtyping import Float
 from scipy.special import expit
 
 from dlcourse import _checks
+from dlcourse.linear.newton import Newton
+from dlcourse.optim import minimize
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+# Enough for an estimate that exists. Where outcomes are separable each step leaves about 1/e of the
+# gradient, so after many more it would pass for zero.
+MAX_STEPS = 15
 
 
-def newton_step(X, y, beta) -> Float[Array, "*pieces p"]:
-    r"""The step of Newton's method toward the maximum of the likelihood, one a piece.
+@dataclass(frozen=True)
+class Pieces:
+    """The negative log-likelihood of every piece, called as a loss: (value, gradient).
 
-    .. math:: d = \Bigl( \sum_i p_i (1 - p_i) \, x_i x_i^\top \Bigr)^{-1} \sum_i (y_i - p_i) \, x_i
-
-    Both sums are over rows, so that K machines get d from one all-reduce of their own sums. Book:
-    eq. `eq-parallel-newton`.
+    Each is a sum over rows, so that K machines get those of all rows from one all-reduce of their
+    own.
     """
-    p = expit((X @ beta[..., None])[..., 0])
-    gradient = (np.swapaxes(X, -1, -2) @ (y - p)[..., None])[..., 0]
-    hessian = np.swapaxes(X, -1, -2) @ (X * (p * (1 - p))[..., None])
-    return np.linalg.solve(hessian, gradient[..., None])[..., 0]
+
+    X: Float[Array, "*pieces n p"]
+    y: Float[Array, "*pieces n"]
+
+    def __call__(self, beta: Float[Array, "*pieces p"]):
+        score = (self.X @ beta[..., None])[..., 0]
+        gradient = (np.swapaxes(self.X, -1, -2) @ (expit(score) - self.y)[..., None])[..., 0]
+        return (np.logaddexp(0, score) - self.y * score).sum(axis=-1), gradient
+
+    def hessian(self, beta: Float[Array, "*pieces p"]) -> Float[Array, "*pieces p p"]:
+        p = expit((self.X @ beta[..., None])[..., 0])
+        return np.swapaxes(self.X, -1, -2) @ (self.X * (p * (1 - p))[..., None])
+
+    def newton(self, start: Float[Array, "*pieces p"], max_steps: int):
+        r"""Newton's method on all pieces at once, until the gradients are zero up to rounding.
+
+        .. math:: d = \Bigl( \sum_i p_i (1 - p_i) \, x_i x_i^\top \Bigr)^{-1}
+                  \sum_i (y_i - p_i) \, x_i
+
+        Book: eq. `eq-parallel-newton`.
+        """
+        return minimize(self, start, Newton(self.hessian), max_steps=max_steps, tolerance=1e-9)
 
 
-def fit(X, y, n_steps: int = 25) -> Float[Array, "*pieces p"]:
+def fit(X, y) -> Float[Array, "*pieces p"]:
     """Maximum likelihood estimates of the pieces, each by Newton's method from zero.
 
     Raises `ValueError` if one has not converged, as when its outcomes are separable.
     """
-    beta = np.zeros(X.shape[:-2] + X.shape[-1:])
-    for _ in range(n_steps):
-        step = newton_step(X, y, beta)
-        beta = beta + step
-        if np.abs(step).max() < 1e-9:
-            return beta
-    raise ValueError(
-        f"A piece of {X.shape[-2]} rows has no estimate after {n_steps} Newton steps: its outcomes "
-        "may be separable. Use fewer, larger pieces."
-    )
+    descent = Pieces(X, y).newton(np.zeros(X.shape[:-2] + X.shape[-1:]), MAX_STEPS)
+    if not descent.is_converged.all():
+        raise ValueError(
+            f"A piece of {X.shape[-2]} rows has no estimate after {MAX_STEPS} Newton steps: its "
+            "outcomes may be separable. Use fewer, larger pieces."
+        )
+    return descent.x
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +97,11 @@ class OneShot(PrintsTable):
 
 
 def errors_by_pieces(n: int, n_pieces, beta: Float[Array, " p"], rng, n_runs: int = 100) -> OneShot:
-    """Fit logits with known `beta` to n rows: all at once, and divided in each of `n_pieces`."""
+    """Fit logits with known `beta` to n rows: all at once, and divided in each of `n_pieces`.
+
+    Raises `ValueError` unless `n` is a multiple of each of `n_pieces`, `beta` a vector, `n_runs` a
+    count and `rng` a generator.
+    """
     _checks.generator(rng)
     beta, n_runs = _checks.vector(beta, "beta"), _checks.count(n_runs, "n_runs")
     for k in n_pieces:
@@ -98,7 +121,7 @@ def errors_by_pieces(n: int, n_pieces, beta: Float[Array, " p"], rng, n_runs: in
     for k in n_pieces:
         pieces = fit(X.reshape(n_runs, k, n // k, p), y.reshape(n_runs, k, n // k))
         average = pieces.mean(axis=1)
-        refined = average + newton_step(X, y, average)
+        refined = Pieces(X, y).newton(average, max_steps=1).x
         for errors, estimate in zip(squares.values(), (average, refined), strict=True):
             errors.append(mean_square(estimate))
     squares = {name: np.array(errors) for name, errors in squares.items()}

@@ -4,14 +4,16 @@ X, y    a regression (n, p), (n,)      beta     coefficients of each run (runs, 
 excess  loss on all rows, less the smallest one there is
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import softmax
 
-from dlcourse.batches import batches, shuffled
+from dlcourse import contest
+from dlcourse.batches import Budget, batches, shuffled
+from dlcourse.contest import Contest, Entrant
 from dlcourse.convergence import stochastic
 from dlcourse.linear.least_squares import by_qr
 from dlcourse.losses import Quadratic, SoftmaxLoss, SquaredError
@@ -19,6 +21,7 @@ from dlcourse.optim import SGD, walk
 from dlcourse.tables import PrintsTable, Table
 
 Array = np.ndarray
+N_EPOCHS, RATES = 10, [0.1, 0.3, 1.0, 3.0, 10.0]  # of the training by batch size
 
 
 def batch_gradient(X, y, beta: Float[Array, "runs p"], rows) -> Float[Array, "runs p"]:
@@ -48,19 +51,15 @@ def descend(X, y, learning_rate, sampling: Sampling, rng) -> Float[Array, "epoch
     n, p = X.shape
     loss = SquaredError(X, y)
     smallest = loss(by_qr(X, y).beta)[0]
-    drawn = (
-        rows
-        for _ in range(sampling.n_epochs)
-        for rows in batches(sampling.order, rng, sampling.n_runs, n, sampling.batch_size)
-    )
-    n_steps = -(-n // sampling.batch_size)  # in an epoch
+    budget, runs = Budget(sampling.n_epochs, sampling.batch_size), (sampling.n_runs,)
+    drawn = batches(budget, n, rng, sampling.order, runs)
     points = walk(
         SGD(learning_rate),
-        np.zeros((sampling.n_runs, p)),
+        np.zeros((*runs, p)),
         lambda k, beta: batch_gradient(X, y, beta, next(drawn)),
-        n_steps * sampling.n_epochs,
+        budget.n_steps(n),
     )
-    return loss(points[::n_steps])[0] - smallest
+    return loss(points[:: budget.n_steps(n) // sampling.n_epochs])[0] - smallest
 
 
 @dataclass(frozen=True)
@@ -116,26 +115,32 @@ def compare_step_sizes(noisy: NoisyBowl, x0, rates, n_steps: int, rng) -> StepSi
 class BatchSizes(PrintsTable):
     """Training by batch size: every size has its own tuned step and the same number of epochs."""
 
-    batch_sizes: list[int]
-    rates: list[float]  # the best of the grid
+    contest: Contest  # an entrant is a batch size
     n_steps: list[int]
-    losses: list[Float[Array, "seeds epochs"]]  # on all rows, after 0, 1, ... epochs
+
+    @property
+    def losses(self) -> dict[int, Float[Array, "seeds epochs"]]:
+        """Losses on all rows after 0, 1, ... epochs, on the seeds that chose no step."""
+        return self.contest.scores["losses"]
 
     def prose(self) -> dict[str, str]:
-        """What the chapter's text says of the smallest batch and of all rows, as it is read."""
+        """What the chapter's text says of the smallest batch, the next and all rows."""
+        last = [losses[:, -1] for losses in self.losses.values()]
         return {
-            "sgd_tiny": f"{self.losses[0][:, -1].mean():.2f}",
-            "sgd_full": f"{self.losses[-1][:, -1].mean():.2f}",
+            "sgd_tiny": f"{last[0].mean():.2f}",
+            "sgd_full": f"{last[-1].mean():.2f}",
+            "sgd_worst": f"{last[1].max():.2f}",
+            "sgd_worst_steps": f"{self.n_steps[1]}",
             "sgd_tiny_steps": f"{self.n_steps[0]:,}",
             "sgd_full_steps": f"{self.n_steps[-1]}",
         }
 
     def table(self):
-        last = [losses[:, -1] for losses in self.losses]
+        last = [losses[:, -1] for losses in self.losses.values()]
         return Table(
             {
-                "batch size": self.batch_sizes,
-                "best step": self.rates,
+                "batch size": list(self.losses),
+                "best step": [tuning.rate for tuning in self.contest.tuning.values()],
                 "steps taken": self.n_steps,
                 "loss at the end": [f"{values.mean():.4f}" for values in last],
                 "lowest": [f"{values.min():.4f}" for values in last],
@@ -144,33 +149,40 @@ class BatchSizes(PrintsTable):
         )
 
 
-def compare_batch_sizes(X, labels, batch_sizes, rates, n_epochs: int, seeds) -> BatchSizes:
-    """Train a softmax regression with each batch size at each rate; keep the best mean loss."""
-    best_rates, n_steps, losses = [], [], []
-    for size in batch_sizes:
-        runs = {
-            rate: np.stack(
-                [softmax_losses(X, labels, rate, size, n_epochs, seed) for seed in seeds]
-            )
-            for rate in rates
-        }
-        best_rates.append(min(rates, key=lambda rate, runs=runs: runs[rate][:, -1].mean()))
-        n_steps.append(n_epochs * -(-len(labels) // size))
-        losses.append(runs[best_rates[-1]])
-    return BatchSizes(list(batch_sizes), best_rates, n_steps, losses)
+def losses_by_batch_size(
+    X, labels, batch_sizes: Sequence[int], tuning_seeds, reporting_seeds
+) -> BatchSizes:
+    """Softmax regressions trained for `N_EPOCHS` on mini-batches of each size.
+
+    Each size has the one of the `RATES` with the smallest mean loss after the last epoch.
+    """
+
+    def trial(make, rates, seeds):
+        losses = [
+            [softmax_losses(X, labels, *make(rate), seed) for seed in seeds] for rate in rates
+        ]
+        return {"loss": np.array(losses)[..., -1], "losses": np.array(losses)}
+
+    budgets = [Budget(N_EPOCHS, size) for size in batch_sizes]
+    entrants = {
+        budget.batch_size: Entrant(lambda rate, budget=budget: (SGD(rate), budget), RATES)
+        for budget in budgets
+    }
+    held = contest.hold(trial, entrants, tuning_seeds, reporting_seeds, by="loss")
+    return BatchSizes(held, [budget.n_steps(len(labels)) for budget in budgets])
 
 
-def softmax_losses(X, labels, rate, batch_size, n_epochs, seed) -> Float[Array, " epochs"]:
-    """Loss on all rows after 0, 1, ... epochs of SGD from zero on shuffled mini-batches."""
-    rng, (n, p), m = np.random.default_rng(seed), X.shape, labels.max() + 1
+def softmax_losses(X, labels, optimizer, budget: Budget, seed) -> Float[Array, " epochs"]:
+    """Loss on all rows after 0, 1, ... epochs from zero on shuffled mini-batches."""
+    (n, p), m = X.shape, labels.max() + 1
     is_own = np.eye(m)[labels]  # (n, m)
-    drawn = (rows for _ in range(n_epochs) for (rows,) in batches(shuffled, rng, 1, n, batch_size))
+    drawn = batches(budget, n, np.random.default_rng(seed))
 
     def gradient(k, theta):  # of `SoftmaxLoss` on some rows, without its checks of the data
         rows = next(drawn)
         excess = softmax(X[rows] @ theta.reshape(m, p).T, axis=1) - is_own[rows]  # (B, m)
         return (excess.T @ X[rows] / len(rows)).ravel()
 
-    n_steps = -(-n // batch_size)  # in an epoch
-    points = walk(SGD(rate), np.zeros(m * p), gradient, n_steps * n_epochs)
-    return np.array([SoftmaxLoss(X, labels)(theta)[0] for theta in points[::n_steps]])
+    n_steps = budget.n_steps(n)
+    points = walk(optimizer, np.zeros(m * p), gradient, n_steps)
+    return SoftmaxLoss(X, labels)(points[:: n_steps // budget.n_epochs])[0]

@@ -97,22 +97,22 @@ def batch_sizes(trained: BatchSizes) -> Figure:
     """Training loss over the epochs for each batch size at its best step."""
     fig, ax = canvas(height=3.4)
     drawn = {}
-    sizes = trained.batch_sizes
-    for size, losses, color, dash in zip(sizes, trained.losses, PALETTE, DASHES, strict=False):
+    for (size, losses), color, dash in zip(trained.losses.items(), PALETTE, DASHES, strict=False):
         epochs = np.arange(losses.shape[1])
         ax.fill_between(epochs, losses.min(0), losses.max(0), color=color, alpha=0.2, linewidth=0)
         ax.plot(epochs, losses.mean(0), color=color, linestyle=dash, label=f"batch size {size:,}")
         drawn[f"batch size {size}"] = losses
     ax.set(yscale="log", xlabel="epochs", ylabel="loss on all rows")
     ax.legend(loc="lower left")
-    first, last = (losses[:, -1].mean() for losses in (trained.losses[0], trained.losses[-1]))
+    sizes, ends = list(trained.losses), [x[:, -1].mean() for x in trained.losses.values()]
     return Figure(
         fig,
         data=drawn,
-        caption="Handwritten digits, every batch size with the best step of its grid; mean and "
-        f"range over seeds. An epoch costs the same arithmetic for all. At the end the loss is "
-        f"{first:.3f} with batches of {sizes[0]:,}, and {last:.3f} with all {sizes[-1]:,} rows "
-        "in each step.",
-        alt="Training loss on a logarithmic axis against epochs, one line a batch size. The "
-        "smaller the batch, the lower the line, from the first epoch on.",
+        caption="Handwritten digits, every batch size with the step of its grid that was best "
+        "on other seeds; mean and range over seeds. An epoch costs the same arithmetic for all. At "
+        f"the end the loss is {ends[0]:.3f} with batches of {sizes[0]:,}, and {ends[-1]:.3f} with "
+        f"all {sizes[-1]:,} rows in each step.",
+        alt="Training loss on a logarithmic axis against epochs, one line a batch size with a band "
+        "for the range of the seeds. The smaller the batch, the lower the line ends. That of all "
+        "rows comes down least and has no band; the bands of the others are wide and overlap.",
     )

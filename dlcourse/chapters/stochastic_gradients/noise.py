@@ -2,9 +2,6 @@ r"""Which rows make a mini-batch, and how far its gradient is off.
 
 n     number of observations           rows      numbers of the rows of one batch (*runs, B)
 B     batch size                       per_row   gradient of each row's loss at one point (n, p)
-
-An order of drawing is a function `order(rng, n_runs, n)` that gives each run the rows of one epoch
-(n_runs, n); the batches are B columns at a time.
 """
 
 from dataclasses import dataclass
@@ -65,15 +62,15 @@ class BatchNoise(PrintsTable):
         return Table(columns)
 
 
-def measure_noise(X, y, beta, batch_sizes, rng, n_draws=2_000) -> BatchNoise:
-    """Draw mini-batches of each size in both ways and compare their gradients with the full one."""
-    per_row, n = row_gradients(X, y, beta), len(y)
+def measure_noise(X, y, beta, batch_sizes, rng) -> BatchNoise:
+    """Gradients of 2,000 mini-batches of each size, drawn in both ways, against the full one."""
+    per_row, n, n_draws = row_gradients(X, y, beta), len(y), 2_000
     full, batch_sizes = per_row.mean(0), np.asarray(batch_sizes)
     measured = {"with replacement": [], "without": []}
     z_scores = []
     for size in batch_sizes:
         for how, order in zip(measured, (replaced, shuffled), strict=True):
-            deviation = per_row[order(rng, n_draws, n)[:, :size]].mean(1) - full  # (n_draws, p)
+            deviation = per_row[order(rng, (n_draws, n))[:, :size]].mean(1) - full  # (n_draws, p)
             measured[how].append((deviation**2).sum(1).mean())
             if size < n:
                 error = deviation.std(0) / np.sqrt(n_draws)

@@ -6,11 +6,11 @@ Only the family changes from fit to fit. The data are `datasets.sales_response`,
 fit is known: the variance of the noise plus the squared distance from the truth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from dlcourse import autograd, nn, optim
 from dlcourse.datasets import CurveData
@@ -102,8 +102,11 @@ class Fits(PrintsTable):
         return Table(columns)
 
 
-def fits_by_size(data: CurveData, sizes: Int[Array, " sizes"], n_steps: int, rng) -> Fits:
-    """Fit each family to the first n observations, for every n in `sizes`."""
+def fits_by_size(data: CurveData, sizes: Sequence[int], n_steps: int, rng) -> Fits:
+    """Fit each family to the first n observations, for every n in `sizes`.
+
+    Raises `ValueError` where `sizes` exceed the observations.
+    """
     if max(sizes) > len(data.x):
         raise ValueError(
             f"`sizes` go up to {max(sizes)}, but there are {len(data.x)} observations. Draw more."

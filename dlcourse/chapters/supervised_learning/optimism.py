@@ -75,12 +75,13 @@ class NoiseFeatures(PrintsTable):
         return Table({name: list(values[shown]) for name, values in columns.items()})
 
 
-def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng, n_folds=10) -> NoiseFeatures:
+def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng) -> NoiseFeatures:
     """Fit y on X and 0 to `n_noise` columns of random numbers; errors in shares of the variance.
 
-    The noise variance in the correction is that of the fit without random columns.
+    The noise variance in the correction is that of the fit without random columns. Raises
+    `ValueError` where a part would have no more rows than features.
     """
-    n, p = X.shape
+    (n, p), n_folds = X.shape, 10
     if n - n // n_folds - 1 <= p + n_noise:
         raise ValueError(
             f"`n_noise` must leave more rows than features in each part: at most "
@@ -142,13 +143,13 @@ class Leak(PrintsTable):
         )
 
 
-def select_then_validate(n: int, p: int, n_kept: int, rng, n_repeats=20) -> Leak:
+def select_then_validate(n: int, p: int, n_kept: int, rng) -> Leak:
     """Predict coin flips from the features that correlate with them most, out of p of pure noise.
 
     Outcomes are +1 and -1, fitted by least squares; the sign is the prediction.
     """
     results = []
-    for _ in range(n_repeats):
+    for _ in range(20):
         X, y = rng.normal(size=(2 * n, p)), rng.choice([-1.0, 1.0], size=2 * n)
         fold = rng.permutation(n) % 5
 

@@ -46,8 +46,9 @@ def shares(report: Report) -> Figure:
     )
 
 
-def slack(report: Report, n_steps=16) -> Figure:
+def slack(report: Report) -> Figure:
     """The share of its bound that the worst function reaches, step by step, with PEPit's dots."""
+    n_steps = 16
     k = np.arange(1, n_steps + 1)
     fig, panels = canvas(n_columns=2, height=3.4)
     data = {}

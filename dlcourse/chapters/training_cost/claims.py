@@ -178,12 +178,11 @@ def deepseek_v3() -> architectures.Architecture:
     return architectures.from_config({"model_type": "deepseek_v3"})
 
 
-def per_token(lengths, config=None) -> Table:
-    """FLOPs a parameter and token of a training step, counted and by 6 N + 12 L d s."""
-    config = GPT3 if config is None else config
-    network = architectures.from_config({"model_type": "gpt2"} | config)
-    n_layers, width = config["n_layer"], config["n_embd"]
-    n = 12 * n_layers * width**2 + width * config["vocab_size"]  # what multiplies; the head does
+def per_token(lengths) -> Table:
+    """FLOPs a parameter and token of a training step of GPT-3, counted and by 6 N + 12 L d s."""
+    network = architectures.from_config({"model_type": "gpt2"} | GPT3)
+    n_layers, width = GPT3["n_layer"], GPT3["n_embd"]
+    n = 12 * n_layers * width**2 + width * GPT3["vocab_size"]  # what multiplies; the head does
     counted = [network.train_step_flops(s) / s / n for s in lengths]
     causal = [network.train_step_flops(s, causal=True) / s / n for s in lengths]
     return Table(
@@ -200,14 +199,14 @@ def _sized(value):
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
-def vit_22b(wall_hours: float = 347.4) -> records.Run:
+def vit_22b() -> records.Run:
     """ViT-22B with the hours of a table of models. Reference: Dehghani et al. (2023).
 
     The hours are those of Epoch AI's notable models, February 2025.
     """
     record = {"model": "ViT-22B", "kind": "vit", "params_total": 21.743e9, "data_unit": "images"}
     record |= {"data_count": 177_000 * 65_536, "seq_len": 256, "precision": "bf16"}
-    record |= {"accelerator": "TPU v4", "n_accel": 1024, "wall_clock_h": wall_hours}
+    record |= {"accelerator": "TPU v4", "n_accel": 1024, "wall_clock_h": 347.4}
     return records.read(record, is_strict=True)
 
 
@@ -258,8 +257,8 @@ def sharpened() -> Sharpened:
     return Sharpened(before, {size: hours.predict(llama_2(size), known) for size in sizes})
 
 
-def one_pass_of_finbert(device: str = "RTX 4090") -> hours.Hours:
-    """One pass of a model of BERT's size over the 4.9 billion tokens of Huang et al. (2023)."""
+def one_pass_of_finbert() -> hours.Hours:
+    """One pass of BERT's size over the 4.9 billion tokens of Huang et al. (2023), on one card."""
     record = {"model": "FinBERT", "kind": "encoder", "params_total": 110e6, "data_unit": "tokens"}
-    record |= {"data_count": 4.9e9, "seq_len": 512, "accelerator": device, "n_accel": 1}
+    record |= {"data_count": 4.9e9, "seq_len": 512, "accelerator": "RTX 4090", "n_accel": 1}
     return hours.predict(records.read(record, is_strict=True))

@@ -12,28 +12,29 @@ from dlcourse.compute.runs.run_flops import attention_share
 from dlcourse.drawing.style import INK, PALETTE, Figure, canvas
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+SIZES = (1e8, 7e9, 4e11)  # parameters of a small, a usual and a very large decoder
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-def attention(sizes: Sequence[float] = (1e8, 7e9, 4e11)) -> Figure:
+def attention() -> Figure:
     """Share of a causal mask's attention in the FLOPs of the weights, over the context."""
     fig, ax = canvas(height=3.2)
     context = np.geomspace(256, 131_072, 120)
     data = {"context": context}
-    for size in sizes:
+    for size in SIZES:
         data[f"{size:g}"] = 100 * attention_share(size, context)
         ax.plot(context, data[f"{size:g}"], label=f"{size:.0e} parameters".replace("e+", "e"))
     ax.axhline(100, color=INK, linewidth=0.8, linestyle=":")
     ax.set(xscale="log", yscale="log", xlabel="context, tokens", ylabel="attention, % of 6 N D")
     ax.legend(fontsize="small")
-    equal = int(np.interp(100, data[f"{sizes[0]:g}"], context))
+    equal = int(np.interp(100, data[f"{SIZES[0]:g}"], context))
     return Figure(
         fig,
         data=data,
         caption="What attention's own products add to the rule of six, for decoders of the usual "
         f"shape under a causal mask. It equals the rest (dotted) at a context of {equal:,} "
         f"tokens for the smallest model; the largest reaches "
-        f"{data[f'{sizes[-1]:g}'][-1]:.0f}% at the right end.",
+        f"{data[f'{SIZES[-1]:g}'][-1]:.0f}% at the right end.",
         alt="Straight rising lines on two logarithmic axes, one a size of model, the smallest "
         "model's on top; a dotted horizontal line marks one hundred percent.",
     )
@@ -122,17 +123,17 @@ def bases(
     )
 
 
-def budgets(devices: Sequence[str], on: str | None = None) -> Figure:
+def budgets(devices: Sequence[str]) -> Figure:
     """Parameters of the compute-optimal model that a budget trains, by device."""
     fig, ax = canvas(height=3.4)
     dollars = np.geomspace(100, 1e7, 11)
     data = {"dollars": dollars}
     for name in devices:
-        data[name] = np.array([budget.plan(usd, name, on=on).params for usd in dollars])
+        data[name] = np.array([budget.plan(usd, name).params for usd in dollars])
         ax.plot(dollars, data[name], label=name)
     first = devices[0]
     for q, label in ((0.95, "low"), (0.05, "high")):
-        data[label] = np.array([budget.plan(usd, first, on=on, q=q).params for usd in dollars])
+        data[label] = np.array([budget.plan(usd, first, q=q).params for usd in dollars])
     ax.fill_between(dollars, data["low"], data["high"], color=PALETTE[0], alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log", xlabel="dollars", ylabel="parameters")
     ax.legend(fontsize="small")

@@ -34,11 +34,12 @@ PACKETS = {getattr(torch.ops.aten, name): rule for name, rule in RULES.items()}
 def count(module: torch.nn.Module, *inputs, step="forward", loss: Callable | None = None, **named):
     """Count `module(*inputs, **named)`, or a training step on it.
 
-    A training step sums all outputs, or takes `loss(output)`, and goes back to every parameter
-    that requires a gradient. The inputs are data: nothing is counted for their gradients. Neither
-    the module nor its gradients change. A multiply-add is two FLOPs; attention is counted in full,
-    also where a mask cuts it. Where the module cannot run on the meta device it runs on its own,
-    and the result says why.
+    A training step sums all outputs, or takes `loss(output)`, and goes back to every parameter that
+    requires a gradient. The inputs are data: nothing is counted for their gradients. Neither the
+    module nor its gradients change. A multiply-add is two FLOPs; attention is counted in full, also
+    where a mask cuts it. Where the module cannot run on the meta device it runs on its own, and the
+    result says why. Raises `ValueError` for another `step`, and for a module on the meta device
+    that cannot run there.
 
     >>> count(torch.nn.Linear(3, 4), torch.zeros(2, 3), step="training").flops
     96

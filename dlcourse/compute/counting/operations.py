@@ -56,8 +56,8 @@ def vector_vector(x, y, **_):
     return product_flops(1, x[0], 1)
 
 
-def grouped_product(a, b, offsets=None, *_, **__):
-    """Products of the groups of rows, or of columns, that `offsets` marks.
+def grouped_product(a, b, *_, **__):
+    """Products of the groups of rows, or of columns, that the offsets after `b` mark.
 
     A batch with a batch is one product each; else the groups share the long axis among them.
     """

@@ -100,9 +100,11 @@ class History(PrintsTable):
     "Outside" means outside of the thresholds: a letter to one maker can ask for more.
     """
 
-    def __init__(self, names, days=("2022-12-31", "2023-12-31", "2026-02-01")):
-        self.devices, self.days = [device(name) for name in names], days
-        self.entries = {(d.name, day): classify(d, day) for d in self.devices for day in days}
+    days = ("2022-12-31", "2023-12-31", "2026-02-01")
+
+    def __init__(self, names):
+        self.devices = [device(name) for name in names]
+        self.entries = {(d.name, day): classify(d, day) for d in self.devices for day in self.days}
 
     def table(self):
         densities = [performance_density(d) for d in self.devices]

@@ -116,7 +116,7 @@ class Device(PrintsTable):
 
 
 def dense_dtype(dtype: str) -> str:
-    """The key of a number type, or ValueError: for an unknown one, and for a sparse rate."""
+    """The key of a number type. Raises `ValueError` for an unknown one, and for a sparse rate."""
     name = dtype.strip().lower()
     if "spars" in name or "2:4" in name:
         raise ValueError(
@@ -153,7 +153,7 @@ def available(date: str) -> list[Device]:
     return sorted(sold, key=lambda d: d.released)
 
 
-def data_sheet(names, dtype="bf16") -> Table:
+def data_sheet(names, dtype) -> Table:
     """Devices side by side: dense peak in `dtype`, memory, bandwidth, balance and power."""
     rows = [device(name) for name in names]
     return Table(

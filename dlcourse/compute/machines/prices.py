@@ -31,7 +31,8 @@ class Price:
     """An offer: `n_devices` of `device` for `usd_per_hour` together, and all that makes it one.
 
     `device` is the catalogue's name, or any alias when the row is made. `as_of` is the year and
-    month, or the day, at which the source said so.
+    month, or the day, at which the source said so. Raises `ValueError` where one of these is empty,
+    the term is unknown, or `as_of` is no date.
     """
 
     device: str

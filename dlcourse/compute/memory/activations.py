@@ -17,9 +17,9 @@ IMAGE = (3, 224, 224)  # channels, height, width of an image of ImageNet
 N_CLASSES = 1000
 
 
-def mlp(widths, batch: int, tape: Tape | None = None) -> Tape:
+def mlp(widths, batch: int) -> Tape:
     """Linear layers from widths[0] to widths[-1] with ReLU between them, and cross-entropy."""
-    tape = tape or Tape()
+    tape = Tape()
     x = tape.new(batch, widths[0])
     for width in widths[1:-1]:
         x = ops.relu(tape, ops.linear(tape, x, width))
@@ -96,12 +96,12 @@ def basic_block(tape: Tape, x: Shape, width: int, stride: int) -> Shape:
     return ops.relu(tape, y)
 
 
-def convnext(batch: int, depths=(3, 3, 9, 3), widths=(96, 192, 384, 768)) -> Tape:
+def convnext(batch: int, depths=(3, 3, 9, 3)) -> Tape:
     """ConvNeXt: depthwise convolution, layer normalization, two linear layers, gain and chance.
 
     All blocks but the first leave their branch out by chance: one float an image is kept.
     """
-    tape = Tape()
+    tape, widths = Tape(), (96, 192, 384, 768)
     x = ops.convolution(tape, tape.new(batch, *IMAGE), widths[0], kernel=4, stride=4)
     x = _channels_first(ops.layer_norm(tape, _channels_last(x)))
     is_first = True

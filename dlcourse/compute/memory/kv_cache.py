@@ -17,7 +17,8 @@ def bytes_per_token(
     .. math:: 2\, L\, n_{kv}\, d\, b
 
     `n_kv_heads` is the number of heads in multi-head attention, 1 where all share one (Shazeer,
-    2019), between the two in grouped-query attention (Ainslie et al., 2023).
+    2019), between the two in grouped-query attention (Ainslie et al., 2023). Raises `ValueError`
+    unless the sizes are whole numbers, 1 or more.
     Book: eq. `eq-memory-kv`.
 
     >>> bytes_per_token(n_layers=126, n_kv_heads=8, head_width=128)  # Llama 3.1 405B
@@ -32,7 +33,8 @@ def bytes_per_token_latent(
 ) -> int:
     """Bytes kept of one token by multi-head latent attention, whatever its number of heads.
 
-    Each layer keeps one compressed vector for keys and values together and one rotated key.
+    Each layer keeps one compressed vector for keys and values together and one rotated key. Raises
+    `ValueError` unless the sizes are whole numbers, 1 or more.
     Reference: DeepSeek-AI (2024), DeepSeek-V2, section 2.1. Book: eq. `eq-memory-latent`.
 
     >>> bytes_per_token_latent(n_layers=61, latent_width=512, rotated_width=64)  # DeepSeek-V3

@@ -21,7 +21,8 @@ RECOMPUTED = ("nothing", "attention", "layers")
 def zero(states: States, stage: int, n_devices: int) -> States:
     """Bytes of the model's states on each of `n_devices` under a ZeRO stage, 0 to 3.
 
-    Each stage divides one role more among the devices; what does not divide is rounded up.
+    Each stage divides one role more among the devices; what does not divide is rounded up. Raises
+    `ValueError` for another stage or a number of devices below 1.
     Reference: Rajbhandari, Rasley, Ruwase and He (2020), figure 1. Book: eq. `eq-parallel-zero`.
 
     >>> from dlcourse.compute.memory.states import model_states
@@ -43,8 +44,9 @@ def zero(states: States, stage: int, n_devices: int) -> States:
 def zero_traffic(n_params: int, stage: int) -> int:
     """Numbers that each device sends in a step, for many devices: 2 a weight, at stage 3 three.
 
-    Gradients are summed in pieces (one a weight) and the updated weights gathered (one more).
-    Stage 3 gathers the weights twice, before the forward and before the backward pass.
+    Gradients are summed in pieces (one a weight) and the updated weights gathered (one more). Stage
+    3 gathers the weights twice, before the forward and before the backward pass. Raises
+    `ValueError` for another stage.
     Reference: Rajbhandari, Rasley, Ruwase and He (2020), section 7.
     """
     if stage not in STAGES:
@@ -52,25 +54,23 @@ def zero_traffic(n_params: int, stage: int) -> int:
     return (3 if stage == 3 else 2) * n_params
 
 
-def devices_needed(
-    states: States, memory_bytes: float, stage: int = 3, activation_bytes: float = 0
-) -> int:
+def devices_needed(states: States, memory_bytes: float, stage: int = 3) -> int:
     """The least number of devices of `memory_bytes` that hold the states under a ZeRO stage.
 
-    `activation_bytes` are those of one device's examples, which no stage divides. Raises
+    `memory_bytes` are what the examples of one device leave; no stage divides these. Raises
     ValueError where no number is enough, because a role that is not divided is too large.
     """
-    room = memory_bytes - activation_bytes
     whole = zero(states, stage, 10**15).total
-    if whole > room:
+    if whole > memory_bytes:
         raise ValueError(
             f"No number of devices is enough: at stage {stage} each holds "
-            f"{whole / 1e9:.4g} GB of states and has room for {max(room, 0) / 1e9:.4g}. Use a "
-            "higher stage, fewer examples at a time, or devices with more memory."
+            f"{whole / 1e9:.4g} GB of states and has room for "
+            f"{max(memory_bytes, 0) / 1e9:.4g}. Use a higher stage, fewer "
+            "examples at a time, or devices with more memory."
         )
     divided = states.total - whole
-    n_devices = max(1, ceil(divided / max(room - whole, 1)))
-    while zero(states, stage, n_devices).total > room:  # what does not divide is rounded up
+    n_devices = max(1, ceil(divided / max(memory_bytes - whole, 1)))
+    while zero(states, stage, n_devices).total > memory_bytes:  # what does not divide is rounded up
         n_devices += 1
     return n_devices
 
@@ -93,7 +93,8 @@ def layer_activations(
 
     Tensor parallelism divides what is inside attention and the inner layer, 24 of the 34 and the
     weights of attention; sequence parallelism divides the rest too. `recomputed` "attention" gives
-    up the second term, "layers" keeps only each layer's input and runs it again.
+    up the second term, "layers" keeps only each layer's input and runs it again. Raises
+    `ValueError` for another word, and for sizes below 1.
     Reference: Korthikanti et al. (2023), table 2. Book: eq. `eq-memory-layer-16`.
 
     >>> layer_activations(Layer(s=2048, b=1, h=12288, a=96)) / (2048 * 12288)

@@ -57,9 +57,10 @@ def model_states(
 
     .. math:: M = (b_w + b_g + b_m + k\, b_s)\, N
 
-    k is the number of states a weight, `STATES`. With "muon" the `n_not_matrix` weights that are
-    no hidden matrix (embeddings, head, gains) go to AdamW, as in its reference implementation.
-    Mixed precision with Adam makes 2 + 2 + 4 + 8 = 16 bytes a weight.
+    k is the number of states a weight, `STATES`. With "muon" the `n_not_matrix` weights that are no
+    hidden matrix (embeddings, head, gains) go to AdamW, as in its reference implementation. Mixed
+    precision with Adam makes 2 + 2 + 4 + 8 = 16 bytes a weight. Raises `ValueError` for an unknown
+    optimizer or precision, and for `n_not_matrix` that do not fit.
     Reference: Rajbhandari, Rasley, Ruwase and He (2020), section 3.1. Book: eq. `eq-memory-states`.
 
     >>> model_states(7_000_000_000).total

@@ -81,7 +81,7 @@ class LatentAttention:
     plain_width: int
     rotary_width: int
     value_width: int
-    bias: bool = False
+    bias: bool
 
     def maps(self) -> list[tuple[int, int, bool]]:
         """Widths (in, out) of the linear maps, and whether the map has a bias."""

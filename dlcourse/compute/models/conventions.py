@@ -1,12 +1,15 @@
 """The conventions behind a count, written down beside it: counts of one model differ 100-fold."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from dlcourse.tables import PrintsTable, Table
 
 MULTIPLY_ADDS = {"mac", "macs", "multi-adds", "multiply-adds", "mult-adds", "madds", "fma", "fmas"}
 RATES = {"flop/s", "flops/s", "tflop/s", "tflops/s", "gflop/s", "gflops/s", "pflop/s", "pflops/s"}
+
+fixed = partial(field, init=False)  # one choice for all counts
 
 
 @dataclass(frozen=True, repr=False)
@@ -16,11 +19,13 @@ class Conventions(PrintsTable):
     sequence_length: int | None
     batch: int | None
     attention: str = "full"  # or "causal"
-    unit: str = "FLOPs"
-    multiply_add: int = 2
-    counted: str = "matrix products and convolutions, logits at every position"
-    parameters: str = "all, with embedding tables; active ones are without idle experts"
-    training_step: str = "forward and backward, no recomputation, no optimizer"
+    unit: str = fixed(default="FLOPs")
+    multiply_add: int = fixed(default=2)
+    counted: str = fixed(default="matrix products and convolutions, logits at every position")
+    parameters: str = fixed(
+        default="all, with embedding tables; active ones are without idle experts"
+    )
+    training_step: str = fixed(default="forward and backward, no recomputation, no optimizer")
     assumptions: tuple[str, ...] = ()
 
     ATTENTION: ClassVar[dict[str, str]] = {
@@ -40,8 +45,10 @@ class Conventions(PrintsTable):
         return Table({"convention": names, "choice": [str(value) for value in values.values()]})
 
 
-def as_flops(value: float, unit: str = "FLOPs") -> float:
+def as_flops(value: float, unit: str) -> float:
     """Return `value`, or raise where `unit` says that it does not count FLOPs.
+
+    Raises `ValueError` there, and for a count that is not positive.
 
     >>> as_flops(8.2e9, "FLOPs")
     8200000000.0

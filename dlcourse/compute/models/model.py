@@ -34,9 +34,9 @@ class Architecture(PrintsTable, ABC):
         """Parameters; without `embeddings`, less those of tables that are looked up."""
         return sum(p.params for p in self.parts() if embeddings or not p.is_embedding)
 
-    def params_active(self, embeddings: bool = True) -> int:
+    def params_active(self) -> int:
         """Parameters that one token meets: of the experts only those that are chosen or shared."""
-        return self.params(embeddings) - sum(p.idle_params for p in self.parts())
+        return self.params() - sum(p.idle_params for p in self.parts())
 
     def forward_flops(self, sequence_length=None, batch=1, causal=False) -> int:
         """FLOPs of one forward pass over `batch` sequences."""

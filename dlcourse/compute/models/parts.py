@@ -71,7 +71,10 @@ def causal_attention_flops(n_heads: int, head_widths: int, length: int, window: 
 
 @dataclass(frozen=True)
 class Load:
-    """`batch` sequences of `length` tokens; cross-attention reads `memory` tokens of another."""
+    """`batch` sequences of `length` tokens; cross-attention reads `memory` tokens of another.
+
+    Raises `ValueError` unless they are whole numbers, 1 or more.
+    """
 
     length: int = 1
     batch: int = 1

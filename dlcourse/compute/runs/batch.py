@@ -52,7 +52,7 @@ def predictions_json(text: str, measured: tuple[records.Run, ...] = ()) -> str:
 
 
 def read_list(text: str) -> list:
-    """The records of a JSON list, or ValueError with a cure."""
+    """The records of a JSON list. Raises `ValueError` for any other text."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:

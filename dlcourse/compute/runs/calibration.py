@@ -62,7 +62,7 @@ class Errors(PrintsTable):
         order = kinds[np.argsort(-counts, kind="stable")]
         return [self.where(self.kinds == kind, str(kind)) for kind in order]
 
-    def worst(self, n: int = 10) -> Table:
+    def worst(self, n: int) -> Table:
         """The n runs that are furthest off, worst first."""
         order = np.argsort(-np.abs(self.log_errors), kind="stable")[:n]
         ratios, half = np.exp(-self.log_errors), np.exp(Z90 * self.log_sds)
@@ -88,20 +88,23 @@ def report(errors: Sequence[Errors]) -> Table:
 
 def leave_families_out(runs: Sequence[Run] | None = None) -> Errors:
     """Errors of the fit, each family predicted from the others."""
+    runs = records.independent() if runs is None else tuple(runs)
     return _held_out("partial pooling", runs, lambda others: _normal(utilization.fit(others)))
 
 
-def one_share(share: float = 0.3, runs: Sequence[Run] | None = None) -> Errors:
-    """Errors of one share of peak for all; the spread is that of the other families."""
+def one_share() -> Errors:
+    """Errors of one share of peak for all, 30 %; the spread is that of the other families."""
+
+    share = 0.3
 
     def model(others):
         off = np.array([_log_utilization(other) for other in others]) - math.log(share)
         return lambda run: (math.log(share), math.sqrt(np.mean(off**2)))
 
-    return _held_out(f"{100 * share:.0f}% of peak for all", runs, model)
+    return _held_out(f"{100 * share:.0f}% of peak for all", records.independent(), model)
 
 
-def class_means(runs: Sequence[Run] | None = None) -> Errors:
+def class_means() -> Errors:
     """Errors of the mean of the kind in other families, or of all kinds if these have few runs."""
 
     def model(others):
@@ -113,12 +116,12 @@ def class_means(runs: Sequence[Run] | None = None) -> Errors:
 
         return predict
 
-    return _held_out("mean of the kind", runs, model)
+    return _held_out("mean of the kind", records.independent(), model)
 
 
-def after_one_run(runs: Sequence[Run] | None = None) -> Errors:
+def after_one_run() -> Errors:
     """Errors on the further runs of a family once its first one, in the data's order, is known."""
-    runs = records.independent() if runs is None else tuple(runs)
+    runs = records.independent()
     firsts = {run.family: run for run in reversed(runs)}
 
     def model(others):
@@ -128,13 +131,12 @@ def after_one_run(runs: Sequence[Run] | None = None) -> Errors:
     return _held_out("after one measured run", runs, model, without=tuple(firsts.values()))
 
 
-def floor(spreads: dict[str, float], q: float = 0.5, convolutional: bool = False) -> float:
+def floor(spreads: dict[str, float], q: float = 0.5) -> float:
     """The factor within which a share q would fall if all but the family and the run were known.
 
     No predictor from the same fields can be expected to do better on a family that it has not seen.
     """
-    name = ", convolutional" if convolutional else ""
-    sd = math.hypot(spreads["family" + name], spreads["run" + name])
+    sd = math.hypot(spreads["family"], spreads["run"])
     return float(np.exp(ndtri(0.5 + q / 2) * sd))
 
 
@@ -154,7 +156,6 @@ def _normal(fit):
 
 def _held_out(label, runs, model, without=()):
     """Predict each family by the model of the others, but for the runs `without`."""
-    runs = records.independent() if runs is None else tuple(runs)
     rows = []
     for family in dict.fromkeys(run.family for run in runs):
         predict = model([run for run in runs if run.family != family])

@@ -28,7 +28,7 @@ class Emissions(PrintsTable):
     hours: Hours
     grids: tuple[Grid, ...]
 
-    def energy_mwh(self, q: float = 0.5) -> float:
+    def energy_mwh(self, q: float) -> float:
         """Megawatt-hours that are not exceeded with probability q."""
         return energy_kwh(self.hours.chip_hours(q), self.hours.run.device) / 1e3
 
@@ -47,7 +47,10 @@ class Emissions(PrintsTable):
 
 
 def energy_kwh(chip_hours: float, device: hardware.Device) -> float:
-    """Kilowatt-hours of that many hours of one chip at full power. Book: eq. `eq-cost-energy`."""
+    """Kilowatt-hours of that many hours of one chip at full power. Book: eq. `eq-cost-energy`.
+
+    Raises `ValueError` where the maker publishes no power.
+    """
     if device.power_watts is None:
         raise ValueError(
             f"The maker of {device.name} publishes no power. Choose a device whose power is known."

@@ -75,9 +75,9 @@ def usd(chip_hours: float, usd_per_chip_hour: float) -> float:
     return chip_hours * usd_per_chip_hour
 
 
-def costs(hours: Hours, on: str | None = None) -> Costs:
-    """The run's money on each basis for its device; with `on`, "2024-05", those known by then."""
-    return Costs(tuple(Cost(basis, hours) for basis in bases(hours.run.device, on)))
+def costs(hours: Hours) -> Costs:
+    """The run's money on each basis for its device."""
+    return Costs(tuple(Cost(basis, hours) for basis in bases(hours.run.device)))
 
 
 def bases(device: Device, on: str | None = None) -> list[Basis]:

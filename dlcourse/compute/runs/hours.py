@@ -35,7 +35,10 @@ class Hours(PrintsTable):
         return chip_hours(self.work.flops, self.utilization.quantile(1 - q), self.run.peak_flops)
 
     def wall_hours(self, q: float = 0.5) -> float:
-        """The same in hours on the clock; the record must say how many chips there are."""
+        """The same in hours on the clock; the record must say how many chips there are.
+
+        Raises `ValueError` where it does not.
+        """
         if self.run.n_chips is None:
             raise ValueError("Hours on the clock need `n_accel`. Give the number of accelerators.")
         return self.chip_hours(q) / self.run.n_chips

@@ -57,9 +57,9 @@ class Run:
     batch_tokens: float | None
     is_independent: bool
     is_doubtful: bool
-    guesses: tuple[str, ...] = ()  # fields without which a claim cannot be judged
-    assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    guesses: tuple[str, ...]  # fields without which a claim cannot be judged
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -86,6 +86,8 @@ class _Notes:
 
 def read(record, is_strict=False):
     """The `Run` of a record. A strict reading raises on a wrong value; else it becomes a warning.
+
+    Raises `ValueError` for such a value, and for a record that is no JSON object.
 
     >>> run = read({"model": "LLaMA-7B", "params_total": "6.7B", "data_count": 1e12})
     >>> run.kind, run.device.name, run.params

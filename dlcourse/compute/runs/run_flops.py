@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+from jaxtyping import Real
+
 from dlcourse.compute.models import architectures
 from dlcourse.compute.runs.records import IMAGENET, Run
 
@@ -23,6 +26,7 @@ IMAGENET_RUN = 90 * IMAGENET  # images of the usual recipe
 MLPERF_SEQUENCES = 3.0e6  # what a submission of MLPerf's BERT reads, about
 FLOPS_PER_PARAMETER_AND_IMAGE = 950  # ResNet-50 at 224 pixels, forward and backward
 GUESS_FACTOR = 2.0  # one standard deviation of each guessed field, a judgement: no data tell
+Lengths = float | Real[np.ndarray, "*lengths"]
 HEAD_WIDTH = 128  # width over depth of the usual decoder: Kaplan et al. (2020) find it flat
 
 
@@ -34,9 +38,9 @@ class Work:
     attention_share: float
     params: float
     basis: str
-    guesses: tuple[str, ...] = ()  # fields of the record whose place a rough rule took
-    assumptions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    guesses: tuple[str, ...]  # fields of the record whose place a rough rule took
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def log_sd(self) -> float:
@@ -53,7 +57,7 @@ def rule_of_six(params: float, tokens: float) -> float:
     return 6.0 * params * tokens
 
 
-def attention_share(params: float, sequence_length: float) -> float:
+def attention_share(params: float, sequence_length: Lengths) -> Lengths:
     """What a causal mask's attention adds to 6 N D, for a decoder of the usual shape.
 
     Width d and depth L = d / 128 follow from N = 12 L d^2; the share is s / (12 d).

@@ -96,7 +96,7 @@ class Finding(PrintsTable):
         )
 
 
-def examine(run: Run, fit: utilization.Fit | None = None) -> Finding:
+def examine(run: Run) -> Finding:
     """Hold a claim against each bound that its record has the numbers for.
 
     >>> from dlcourse.compute.runs import records
@@ -115,7 +115,7 @@ def examine(run: Run, fit: utilization.Fit | None = None) -> Finding:
         bounds += _bandwidth(run, done)
     share = implied_utilization(done.flops, run.chip_hours, run.peak_flops)
     rate, peak = share * run.peak_flops / 1e12, run.peak_flops / 1e12
-    predicted = (fit or utilization.stored()).predict(run)
+    predicted = utilization.stored().predict(run)
     z = (math.log(share) - predicted.log_median) / predicted.log_sd
     bounds.insert(0, Bound("peak", rate, peak, "TFLOP/s a chip"))
     return Finding(tuple(bounds), share, z)

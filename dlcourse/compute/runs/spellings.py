@@ -31,7 +31,7 @@ PRECISIONS = {
 
 
 def number(value, name):
-    """Return `value` as a positive float, or raise. Strings such as "7B" or "1.4e12" are read."""
+    """Return `value` as a positive float, or raise `ValueError`. Strings such as "7B" are read."""
     if isinstance(value, str):
         match = re.fullmatch(
             rf"\s*([-+]?[\d,_]*\.?\d+(?:e[-+]?\d+)?)\s*({'|'.join(SUFFIXES)})"

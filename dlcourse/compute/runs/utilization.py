@@ -111,7 +111,10 @@ class Fit(PrintsTable):
         return math.sqrt(run.noise(self.spreads) - DOUBT**2 * run.is_doubtful)
 
     def given(self, runs: Sequence[Run]) -> "Fit":
-        """The posterior after more runs, measured ones: the same conjugate update."""
+        """The posterior after more runs, measured ones: the same conjugate update.
+
+        Raises `ValueError` where the hours of one are unknown.
+        """
         more = tuple(observe(run) for run in runs)
         if any(run.log_utilization is None for run in more):
             raise ValueError("A measured run needs its hours. Give `chip_hours`, or wall hours.")

@@ -1,142 +1,244 @@
-"""The folder of submissions: which files are hand-ins, of whom, when, and which of them counts.
+"""The hand-ins of a class: which files they are, of whom, when they came, and which of them counts.
 
-A file `<student>.ipynb` in the folder, or any notebook in a folder `<student>/`. A browser's
-" (1)" after the name is taken off. Nothing in the folder stops a run: what is no notebook gets its
-row and the reason.
+A file `<student>.ipynb`, any notebook in a folder `<student>/`, or what a learning platform
+exports, in a folder or a zip archive. Nothing in there stops a run: what is no notebook gets its
+row and the reason. Of a student's notebooks the last one of this homework counts, which is decided
+after they are read.
 """
 
-import csv
 import hashlib
 import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dlcourse.grading.marking.submission import SIZE_LIMIT_BYTES
+from dlcourse.grading.homework import Homework
+from dlcourse.grading.marking import entries, platforms, submission
+from dlcourse.grading.marking.entries import Entry
+from dlcourse.grading.marking.naming import nfc
+from dlcourse.grading.marking.roster import Roster
 
 COUNTS, DUPLICATE, SUPERSEDED = "counts", "duplicate", "superseded"
-WRONG_NAME, UNREADABLE = "wrong file name", "unreadable"
-IGNORED = ("__MACOSX", "Thumbs.db", "desktop.ini", "handed_in.csv")
-COPY = re.compile(r"\s*\(\d{1,3}\)$")
+OTHER = "another notebook"
+WRONG_NAME, UNREADABLE, NOTHING = "wrong file name", "unreadable", "nothing handed in"
+NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class HandIn:
     """One file: whose it is, when it came, and whether its mark counts."""
 
-    path: Path
+    entry: Entry | None  # None of a student who handed in nothing
     file: str  # its path in the folder, as readable text
     student: str
-    handed_in: datetime
+    handed_in: datetime | None  # None where nothing says when
     is_late: bool = False
     status: str = COUNTS
     message: str = ""
     digest: str = ""  # SHA-256 of the bytes
+    platform: str = ""  # that the file was exported from
+    number: str = ""  # the platform's number of the student
+    order: tuple = ()  # among a student's files that no time tells apart
 
     @property
     def is_notebook(self) -> bool:
-        return self.status in (COUNTS, DUPLICATE, SUPERSEDED)
+        return self.status in (COUNTS, DUPLICATE, SUPERSEDED, OTHER)
 
     def read(self) -> bytes:
-        """The bytes, at most one more than the limit."""
-        with self.path.open("rb") as file:
-            return file.read(SIZE_LIMIT_BYTES + 1)
+        """The bytes, at most one more than the limit; raises `OSError` where there are none."""
+        return self.entry.read()
 
 
-def collect(folder, deadline: datetime | None = None, times: dict | None = None) -> list[HandIn]:
-    """Every file of the folder, by student and time; `times` maps files or students to moments.
+@dataclass(frozen=True)
+class Rules:
+    """What an instructor says of the hand-ins that they do not say themselves."""
 
-    Without an entry in `times` a file's time is that of its last change. A hand-in after
-    `deadline` is late. Of several by one student the last counts; one that repeats the bytes of an
-    earlier one is a duplicate of it, and does not make it late.
+    deadline: datetime | None = None
+    times: dict[str, datetime] = field(default_factory=dict)  # of files or students
+    roster: Roster | None = None
+    name_pattern: str = ""
+    leave_out: Path | None = None  # a folder that is no hand-in: the output's
+
+
+NO_RULES = Rules()
+
+
+def collect(folder, homework: Homework | None = None, rules: Rules = NO_RULES) -> list[HandIn]:
+    """Every file that was handed in, by student and time; and, by the roster, who handed in none.
+
+    When a file came is what `times` says, else what the platform wrote into its name, else when it
+    was last changed. Canvas and Moodle write no time: for them it is unknown, and late is what
+    Canvas calls late. Of a student's notebooks the last one that is of `homework` counts.
     """
-    folder, times = Path(folder), times or {}
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder. Give the folder that holds the submissions.")
-    files = (path for path in sorted(folder.rglob("*")) if _is_file(path, folder))
-    found = [_hand_in(folder, path, times) for path in files]
+    found = _found(Path(folder), rules)
     by_student = defaultdict(list)
-    for hand_in in found:
-        by_student[hand_in.student].append(
-            replace(hand_in, is_late=deadline is not None and hand_in.handed_in > deadline)
+    for entry, origin in platforms.origins(found, rules.name_pattern):
+        hand_in = _hand_in(entry, origin, rules)
+        by_student[hand_in.student].append((hand_in, origin.is_receipt))
+    for member in rules.roster.members if rules.roster else ():
+        if member.student not in by_student:
+            row = HandIn(None, "", member.student, None, status=NOTHING, number=member.number)
+            by_student[member.student].append((row, False))
+    settled = []
+    for student in sorted(by_student):
+        written = [hand_in for hand_in, is_receipt in by_student[student] if not is_receipt]
+        own = written or [hand_in for hand_in, _ in by_student[student][:1]]
+        settled += _settled(own, homework)
+    return settled
+
+
+def _found(folder, rules):
+    """The files of an export or a folder, without what wraps them; students' archives opened."""
+    leave_out = Path(rules.leave_out) if rules.leave_out else None
+    if leave_out and leave_out.resolve() == folder.resolve():
+        raise ValueError(f"{folder} holds the submissions: choose another folder for the output.")
+
+    def is_student(name):
+        return bool(rules.roster and rules.roster.find(name))
+
+    found = platforms.unwrapped(entries.entries(folder, leave_out), is_student, folder.stem)
+    if len(found) == 1 and found[0].suffix == ".zip" and not found[0].fault:
+        found = _opened_export(found[0], is_student) or found
+    return [
+        within
+        for entry in found
+        for within in (
+            entries.unzipped(entry) if entry.suffix == ".zip" and not entry.fault else [entry]
         )
-    return [h for student in sorted(by_student) for h in _settled(by_student[student])]
+    ]
 
 
-def read_times(path) -> dict[str, datetime]:
-    """Moments from a CSV file with the columns `file` (or `student`) and `handed_in`."""
-    times = {}
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            name = row.get("file") or row.get("student")
-            if not name:
-                raise ValueError(f"{path}, line {number}: it needs a column `file` or `student`.")
-            times[name] = moment(row.get("handed_in") or "", f"{path}, line {number}")
-    return times
-
-
-def moment(text: str, where: str) -> datetime:
-    """A moment in ISO 8601; without a zone it is one of this machine's clock."""
+def _opened_export(entry, is_student):
+    """The files of an archive that lies alone in the folder, unless it is a student's own."""
+    stem = entry.parts[-1][: -len(".zip")]
+    with entry.opened() as file:
+        path = getattr(file, "name", None)
+    if not path or is_student(stem):
+        return None
     try:
-        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+        within = entries.entries(path)
     except ValueError:
-        raise ValueError(
-            f"{where}: expected a moment such as 2026-10-01T23:59, got {text!r}."
-        ) from None
+        return None  # it gets its row, with what is wrong
+    wrapped = [replace(e, parts=(stem, *e.parts)) for e in within]
+    inner = platforms.unwrapped(wrapped, is_student)
+    return inner if inner is not wrapped else None
 
 
-def _is_file(path, folder):
-    inside = path.relative_to(folder).parts
-    hidden = any(part.startswith(".") or part in IGNORED for part in inside)
-    return not hidden and (path.is_symlink() or not path.is_dir())
+def _hand_in(entry, origin, rules):
+    file, name = _readable(entry.file), _readable(nfc(origin.student)).strip() or "?"
+    member = rules.roster.find(name, origin.number, origin.platform) if rules.roster else None
+    student = member.student if member else name
+    notes = [origin.note] if origin.note else []
+    if rules.roster and not member:
+        notes.append("Not on the roster.")
+    said = next((rules.times[n] for n in (nfc(file), name, student) if n in rules.times), None)
+    changed = None if origin.platform else entry.changed  # of an export it is when it was made
+    when = said or origin.sent or changed
+    is_late = rules.deadline is not None and when is not None and when > rules.deadline
+    if not said and origin.is_late is not None:
+        is_late = origin.is_late
+    hand_in = HandIn(
+        entry,
+        file,
+        student,
+        when,
+        is_late,
+        message=" ".join(notes),
+        platform=origin.platform,
+        number=member.number if member and not origin.number else origin.number,
+        order=(changed or NO_TIME, origin.order, _natural(file)),
+    )
+    return _looked_at(hand_in, entry.fault or origin.fault)
 
 
-def _hand_in(folder, path, times):
-    inside = path.relative_to(folder)
-    file = _readable(inside.as_posix())
-    name = inside.parts[0] if len(inside.parts) > 1 else COPY.sub("", path.stem)
-    student = _readable(name).strip() or "?"
-    changed = _changed(path)
-    when = times.get(file, times.get(student, changed))
-    hand_in = HandIn(path, file, student, when)
-    if path.is_symlink() or not path.is_file():
-        return replace(hand_in, status=WRONG_NAME, message="It is not an ordinary file.")
-    if path.suffix.lower() != ".ipynb":
+def _looked_at(hand_in, fault):
+    if fault:
+        return replace(hand_in, status=WRONG_NAME, message=_joined(fault, hand_in.message))
+    if hand_in.entry.suffix != ".ipynb":
         message = "Its name does not end in .ipynb. Hand in the notebook itself."
-        return replace(hand_in, status=WRONG_NAME, message=message)
+        return replace(hand_in, status=WRONG_NAME, message=_joined(message, hand_in.message))
     try:
         return replace(hand_in, digest=hashlib.sha256(hand_in.read()).hexdigest())
     except OSError as error:
-        return replace(hand_in, status=UNREADABLE, message=f"It cannot be read: {error.strerror}.")
+        message = f"It cannot be read: {error.strerror}."
+        return replace(hand_in, status=UNREADABLE, message=_joined(message, hand_in.message))
 
 
-def _changed(path):
-    """When the file was last changed; a time that no calendar has is late."""
-    try:
-        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
-    except (ValueError, OverflowError):
-        return datetime.max.replace(tzinfo=UTC)
-
-
-def _settled(hand_ins):
+def _settled(hand_ins, homework):
     """The hand-ins of one student in order of time, each with its part."""
-    ordered = sorted(hand_ins, key=lambda h: (h.handed_in, h.file))
+    ordered = sorted(hand_ins, key=lambda h: (h.handed_in or NO_TIME, h.order))
+    books = [h for h in ordered if h.is_notebook]
+    wanted = _of(homework, books)
+    counted = wanted[-1] if wanted else None
+    for earlier in reversed(wanted):  # who hands in the same again is not later for it
+        if earlier.digest != counted.digest:
+            break
+        counted = earlier
     first = {}  # of each content
+    for hand_in in books:
+        first.setdefault(hand_in.digest, hand_in)
     for hand_in in ordered:
-        if hand_in.is_notebook:
-            first.setdefault(hand_in.digest, hand_in)
-    counted = list(first.values())[-1] if first else None
-    for hand_in in ordered:
-        original = first.get(hand_in.digest)
-        if not hand_in.is_notebook or hand_in is counted:
+        if hand_in is counted:
+            note = _doubt(counted, wanted)
+            yield replace(hand_in, message=_joined(hand_in.message, note))
+        elif not hand_in.is_notebook:
             yield hand_in
-        elif hand_in is not original:
-            message = f"Same content as {original.file}."
-            yield replace(hand_in, status=DUPLICATE, message=message)
         else:
-            yield replace(hand_in, status=SUPERSEDED, message=f"Superseded by {counted.file}.")
+            yield _left(hand_in, counted, first[hand_in.digest], hand_in in wanted)
+
+
+def _left(hand_in, counted, first, is_wanted):
+    """A notebook that does not count, with why."""
+    original = counted if hand_in.digest == counted.digest else first
+    if original is not hand_in:
+        status, message = DUPLICATE, f"Same content as {original.file}."
+    elif is_wanted:
+        status, message = SUPERSEDED, f"Superseded by {counted.file}."
+    else:
+        status, message = OTHER, f"Not a notebook of this homework; {counted.file} counts."
+    return replace(hand_in, status=status, message=_joined(message, hand_in.message))
+
+
+def _of(homework, books):
+    """Those of a student's notebooks that are of this homework; all of them if none is.
+
+    One that says which homework it is comes before one that only defines a function of its name.
+    """
+    if homework is None or len({book.digest for book in books}) < 2:
+        return books
+    claims = {book.digest: _claim(homework, book) for book in books}
+    best = max(claims.values())
+    return [book for book in books if claims[book.digest] == best]
+
+
+def _claim(homework, book):
+    try:
+        data = book.read()
+    except OSError:
+        return 0
+    if not submission.read(data, homework.name, homework.functions).is_gradable:
+        return 0
+    return 2 if submission.homework_of(data) == homework.name else 1
+
+
+def _doubt(counted, wanted):
+    """What is to be said where only names told which notebook came last."""
+    rivals = [b for b in wanted if b.digest != counted.digest]
+    if any((b.handed_in, b.order[:2]) == (counted.handed_in, counted.order[:2]) for b in rivals):
+        return "No time tells which of several notebooks came last: it is the last by name."
+    return ""
+
+
+def _natural(name):
+    """Numbers in a name count as numbers: hw10 comes after hw9."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in parts)
+
+
+def _joined(*texts):
+    return " ".join(text for text in texts if text)
 
 
 def _readable(name):

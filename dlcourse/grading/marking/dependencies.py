@@ -12,7 +12,7 @@ import pkgutil
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 import dlcourse
@@ -46,7 +46,7 @@ class Package:
             found |= set().union(*(self._imports(module) for module in new))
         return reached, {name.partition(".")[0] for name in found} - {self.name}
 
-    def named_in(self, words: set[str]) -> frozenset[str]:
+    def named_in(self, words: Set[str]) -> frozenset[str]:
         """Modules whose whole path is among the words of a text: no import goes without."""
         return frozenset(name for name in self.files if words.issuperset(name.split(".")))
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dlcourse.grading import secret
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import collection, exports, report
+from dlcourse.grading.marking import collection, exports, gradebooks, moments, report, roster
+from dlcourse.grading.marking.collection import NO_RULES, Rules
 from dlcourse.grading.marking.runs import Setting, run
 from dlcourse.grading.marking.store import Store
 from dlcourse.grading.marking.summary import not_graded
 from dlcourse.grading.sandbox.execution import STRICT, UNTRUSTED
 
-TIMES = "handed_in.csv"  # in the folder of submissions
 PARTIAL = re.compile(r"\..*\.(\d+)\.partial")
 
 
@@ -24,7 +24,7 @@ class Finished:
 
     rows: list[exports.Row]
     report: Path
-    notes: list[str]  # on results that cannot be kept
+    notes: list[str]  # on results that cannot be kept, and on the gradebooks
     unwritten: list[str]  # files of the output that could not be written
 
     @property
@@ -34,19 +34,15 @@ class Finished:
 
 
 def grade_folder(
-    homework: Homework, submissions, output, setting: Setting, deadline=""
+    homework: Homework, submissions, output, setting: Setting, rules: Rules = NO_RULES
 ) -> Finished:
     """Grade all of `submissions` and write below `output`.
 
-    When hand-ins came is read from handed_in.csv among them, with the columns `file` or `student`
-    and `handed_in`; for others the last change of the file counts.
+    `output` may lie in the folder of submissions: then it is left out, and no hand-in.
     """
     submissions, output = Path(submissions), Path(output)
-    last = collection.moment(deadline, "the deadline") if deadline else None
-    times = {}
-    if (submissions / TIMES).is_file():
-        times = collection.read_times(submissions / TIMES)
-    hand_ins = collection.collect(submissions, last, times)
+    rules = replace(rules, leave_out=output)
+    hand_ins = collection.collect(submissions, homework, rules)
     _make_ready(output)
     private = (*setting.private, str(submissions.absolute()), str(output.absolute()))
     own = setting.secret or secret.kept_in(output)
@@ -54,8 +50,19 @@ def grade_folder(
     with Store(output / "results.sqlite") as store:
         rows = exports.rows(hand_ins, run(homework, hand_ins, store, setting))
         unwritten = []
-        path = report.write(homework, rows, output, store, unwritten)
-        return Finished(rows, path, store.notes, unwritten)
+        path = report.write(homework, rows, output, store, rules.roster, unwritten)
+        about = gradebooks.notes(homework, rows, rules.roster)
+        return Finished(rows, path, [*store.notes, *about], unwritten)
+
+
+def rules(deadline="", times="", roster_file="", name_pattern="") -> Rules:
+    """What the command's options say of the hand-ins; empty is not said."""
+    return Rules(
+        deadline=moments.last_moment(deadline, "the deadline") if deadline else None,
+        times=moments.read_times(times) if times else {},
+        roster=roster.read_roster(roster_file) if roster_file else None,
+        name_pattern=name_pattern,
+    )
 
 
 def setting(n_workers=0, scheduler="", untrusted_marks=False) -> Setting:

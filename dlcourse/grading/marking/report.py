@@ -1,4 +1,4 @@
-"""What a run writes: grades.csv, results.json, a page for each student and one for the class.
+"""What a run writes: tables of marks, results.json, a page for each student and for the class.
 
 Pages hold no script and load nothing. All text of students is escaped, and shown without control
 characters, which could make code read otherwise than it runs.
@@ -9,21 +9,26 @@ import hashlib
 import json
 import os
 import re
+import statistics
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from dlcourse.grading.homework import Homework
-from dlcourse.grading.marking import exports, similarity, summary
+from dlcourse.grading.marking import exports, gradebooks, similarity, summary
+from dlcourse.grading.marking.collection import COUNTS
 from dlcourse.grading.marking.exports import Row
+from dlcourse.grading.marking.results import NOT_GRADED
+from dlcourse.grading.marking.roster import Roster
+from dlcourse.grading.marking.similarity import Pair, Similarity
 from dlcourse.grading.marking.store import Store
 
 N_BARS = 10
 SHOWN_CHARACTERS = 20_000  # of one cell's code or output
-COMPARED = 100_000  # characters of a submission's code that are compared with others
 
 
 def write(
@@ -31,6 +36,7 @@ def write(
     rows: list[Row],
     folder,
     store: Store | None = None,
+    roster: Roster | None = None,
     unwritten: list[str] | None = None,
 ) -> Path:
     """Write everything below `folder`; returns the class report.
@@ -48,8 +54,10 @@ def write(
                 raise
             unwritten.append(f"{path} cannot be written ({error.strerror}).")
 
-    folder = Path(folder)
-    put(folder / "grades.csv", exports.grades_csv(homework, rows))
+    folder, alike = Path(folder), look_alikes(homework, rows)
+    put(folder / "grades.csv", exports.grades_csv(homework, rows, alike))
+    put(folder / "canvas.csv", gradebooks.canvas_csv(homework, rows, roster)[0])
+    put(folder / "moodle.csv", gradebooks.moodle_csv(homework, rows, roster)[0])
     put(folder / "results.json", exports.results_json(homework, rows))
     for row in rows:
         if row.result:
@@ -58,26 +66,44 @@ def write(
             full = store and store.full(row.result)
             page = student_page(homework, replace(row, result=full) if full else row)
             put(home / "report.html", page)
-    put(folder / "class.html", class_page(homework, rows))
+    notes = gradebooks.notes(homework, rows, roster)
+    put(folder / "class.html", class_page(homework, rows, alike, tuple(notes)))
     return folder / "class.html"
 
 
 def student_page(homework: Homework, row: Row) -> str:
     """One student's report: code, visible output, points and hints. Nothing hidden is in it."""
-    return _template("student.html").render(homework=homework, row=row, result=row.result)
+    return _template("student.html").render(
+        homework=homework,
+        row=row,
+        result=row.result,
+        hints=exports.hints_once(row.result),
+    )
 
 
-def class_page(homework: Homework, rows: list[Row]) -> str:
+def class_page(
+    homework: Homework, rows: list[Row], alike: Similarity, notes: tuple[str, ...] = ()
+) -> str:
     """The report on the class: distribution, questions, mistakes, look-alikes, odd hand-ins."""
-    graded = [row for row in rows if row.result and row.result.is_graded]
+    graded = [row for row in rows if row.is_graded]
+    points = [row.earned for row in graded]
+    by_reason = defaultdict(list)
+    for student, reason in alike.not_compared.items():
+        by_reason[reason].append(student)
     return _template("class.html").render(
         homework=homework,
         rows=rows,
+        n_files=sum(row.hand_in.entry is not None for row in rows),
         graded=graded,
-        bars=bars([row.result.earned for row in graded], homework.points),
+        ungraded=[row.hand_in.student for row in rows if row.status == NOT_GRADED],
+        notes=notes,
+        mean=statistics.fmean(points) if points else 0,
+        median=statistics.median(points) if points else 0,
+        bars=bars(points, homework.points),
         questions=question_shares(homework, graded),
         mistakes=common_mistakes(graded),
-        pairs=look_alikes(homework, graded),
+        alike=alike,
+        not_compared=sorted(by_reason.items()),
         caveat=similarity.CAVEAT,
         sandboxes=summary.sandboxes(rows),
         pages={row.hand_in.student: page_name(row.hand_in.student) for row in rows},
@@ -125,22 +151,57 @@ def common_mistakes(graded: list[Row]) -> list[tuple]:
     return [(*key, count, hints[key]) for key, count in counts.most_common()]
 
 
-def look_alikes(homework: Homework, graded: list[Row]) -> list[similarity.Pair]:
-    """Pairs of students who handed in the same file, or code that is nearly the same."""
-    pairs, first = [], {}
-    for row in graded:
+def look_alikes(homework: Homework, rows: list[Row]) -> Similarity:
+    """Pairs of students who handed in the same file, or code that is nearly the same.
+
+    Whoever is not compared is listed with the reason: too little code, or a file that did not run.
+    """
+    pairs, first, left_out = [], {}, {}
+    for row in rows:
+        if not row.is_graded:
+            if row.hand_in.status == COUNTS:
+                left_out[row.hand_in.student] = f"nothing that ran ({row.status})"
+            continue
         other = first.setdefault(row.result.submission, row)
-        if other is not row and row.result.earned:  # an untouched notebook is everybody's
-            students = other.hand_in.student, row.hand_in.student
-            pairs.append(similarity.Pair(*students, share=1.0, is_same_file=True))
+        if other is row or other.hand_in.file == row.hand_in.file:  # a group hands in one file
+            continue
+        students = other.hand_in.student, row.hand_in.student
+        if row.earned:
+            pairs.append(Pair(*students, share=1.0, how="same file"))
+        else:  # an untouched notebook is everybody's
+            left_out[students[1]] = f"the same file as {students[0]}, without a point"
     sources = {
-        row.hand_in.student: "\n".join(cell.source for cell in row.result.cells)[:COMPARED]
+        row.hand_in.student: tuple(cell.source for cell in row.result.cells)
         for row in first.values()
     }
-    given = [question.starter for question in homework.questions]
-    expected = [question.solution for question in homework.questions]
-    code = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
-    return pairs + similarity.similar_pairs(sources, "\n".join([*code, *given, *expected]))
+    found = similarity.similarity(sources, _common(homework))
+    pairs = (*pairs, *found.pairs)
+    paired = {student for pair in pairs for student in (pair.first, pair.second)}
+    reasons = found.not_compared | left_out
+    return Similarity(pairs, {name: reasons[name] for name in sorted(reasons.keys() - paired)})
+
+
+def _common(homework):
+    """Code that every student was given, or was meant to arrive at."""
+    given = [piece.text for piece in homework.pieces if piece.kind in ("code", "setup")]
+    checks = [f'check("{question.id}")' for question in homework.questions]
+    starters = [question.starter for question in homework.questions]
+    return [*given, *checks, *starters, *(question.solution for question in homework.questions)]
+
+
+def prose(text: str) -> Markup:
+    """Escaped text in which `backticks` make code.
+
+    >>> prose("`a < b` holds")
+    Markup('<code>a &lt; b</code> holds')
+    """
+    parts = readable(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick more than a pair
+        parts[-2:] = ["`".join(parts[-2:])]
+    marked = (
+        Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts)
+    )
+    return Markup("").join(marked)
 
 
 def readable(text: str) -> str:
@@ -170,7 +231,8 @@ def _template(name):
         lstrip_blocks=True,
     )
     environment.filters["readable"] = readable
-    environment.filters["points"] = "{:g}".format
+    environment.filters["prose"] = prose
+    environment.filters["points"] = exports.number
     environment.filters["percent"] = "{:.0%}".format
     return environment.get_template(name)
 

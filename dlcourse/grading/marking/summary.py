@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from dlcourse.grading.marking.collection import UNREADABLE, WRONG_NAME
+from dlcourse.grading.marking.collection import NOTHING, UNREADABLE, WRONG_NAME
 from dlcourse.grading.marking.exports import Row
 from dlcourse.grading.marking.results import NOT_GRADED, UNTRUSTED
 
@@ -24,6 +24,7 @@ def summary(rows: list[Row]) -> list[str]:
         "graded": n_graded,
         "not graded": len(failed),
         "refused": len(refused),
+        "without a hand-in": sum(row.status == NOTHING for row in rows),
         "late": sum(row.hand_in.is_late and row.result is not None for row in rows),
         "with several hand-ins": sum(n > 1 for n in files.values()),
     }

@@ -205,17 +205,17 @@ class Zygote:
         if self.group:
             self.group.add(pid)
 
+    @property
+    def counts_own_threads(self) -> bool:
+        """Whether the limit on threads is that of a fork, not one that it shares with the user."""
+        return self.isolation == "bubblewrap" or self.user != os.getuid()
+
     def was_out_of_memory(self) -> bool:
         """Whether the sandbox's own limit of memory has killed a process since the last call."""
         before = self.n_memory_kills
         if self.group:
             self.n_memory_kills = self.group.n_memory_kills()
         return self.n_memory_kills > before
-
-    @property
-    def counts_own_threads(self) -> bool:
-        """Whether the limit on threads is that of a fork, not one that it shares with the user."""
-        return self.isolation == "bubblewrap" or self.user != os.getuid()
 
     def is_alive(self) -> bool:
         return self.control.fileno() != -1 and self.process.poll() is None

@@ -1,6 +1,5 @@
 """The experiments of the chapter on Adam: parts, lengths, tuning, data, penalties, cycles."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,7 +7,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
-from dlcourse.chapters.adam import ablation, counterexample, lengths, on_data, tuning, weight_decay
+from dlcourse.batches import Budget
+from dlcourse.chapters.adam import ablation, counterexample, descent, lengths, on_data, weight_decay
 from dlcourse.chapters.adam.parts import LATEST, Assembled, Average, variants
 from dlcourse.losses import LogisticLoss, SquaredError
 from dlcourse.optim import SGD, Adam, AMSGrad, PolynomialDecay, minimize
@@ -17,7 +17,7 @@ from tests.library.optim.paths import noisy_bowl, path
 
 @pytest.fixture(scope="module")
 def parts():
-    return ablation.ablate(seed=3, n_seeds=4)
+    return ablation.ablate(tuning_seeds=[30, 31], reporting_seeds=[32, 33])
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def tumors():
 
 @pytest.fixture(scope="module")
 def comparison(tumors):
-    return on_data.losses_by_optimizer(*tumors, seed=3, n_seeds=4)
+    return on_data.losses_by_optimizer(*tumors, tuning_seeds=[30, 31], reporting_seeds=[32, 33])
 
 
 # The optimizer in parts
@@ -95,50 +95,28 @@ def test_the_table_of_epsilons():
 # Tuning
 
 
-def test_each_epoch_visits_every_row_once(rng):
-    budget = tuning.Budget(n_epochs=3, batch_size=4)
-    batches = list(budget.batches(10, rng))
-    assert len(batches) == budget.n_steps(10) == 9
-    epochs = [np.concatenate(batches[i : i + 3]) for i in (0, 3, 6)]
-    for rows in epochs:
-        np.testing.assert_array_equal(np.sort(rows), np.arange(10))
-    assert (epochs[0] != epochs[1]).any()
-
-
-def test_mini_batch_gradients_average_to_the_gradient_of_the_whole(rng):
-    loss, x = SquaredError(rng.normal(size=(12, 3)), rng.normal(size=12)), rng.normal(size=3)
-    batches = tuning.Budget(1, 4).batches(12, rng)
-    mean = np.mean([tuning.on_rows(loss, rows)(x)[1] for rows in batches], axis=0)
-    np.testing.assert_allclose(mean, loss(x)[1], rtol=1e-12)
-
-
 def test_training_on_full_batches_is_minimizing(rng):
     loss = SquaredError(rng.normal(size=(20, 3)), rng.normal(size=20))
-    values, x = tuning.train(loss, np.zeros(3), Adam(0.1), tuning.Budget(30, 20), rng)
+    values, x = descent.train(loss, np.zeros(3), Adam(0.1), Budget(30, 20), rng)
     run = minimize(loss, np.zeros(3), Adam(0.1), max_steps=30)
     np.testing.assert_allclose(values, run.values, rtol=1e-10)
     np.testing.assert_allclose(x, run.x, rtol=1e-8)
 
 
-def test_a_step_size_that_is_too_large_has_an_infinite_loss_and_is_not_chosen(rng):
+def test_a_step_size_that_is_too_large_has_an_infinite_loss(rng):
     X = rng.normal(size=(40, 2))
-    losses = [SquaredError(X, X @ np.array([1.0, -1.0])) for _ in range(4)]
-    rates = np.array([1e-4, 0.1, 1e4])
-    result = tuning.sweep(losses, SGD, rates, tuning.Budget(60, 10), seed=0)
-    assert np.isinf(result.values[:, -1, 2]).all()
-    assert result.rate == 0.1
-    assert result.is_interior
-    assert not replace(result, rates=rates[1:], values=result.values[..., 1:]).is_interior
+    loss, rates = SquaredError(X, X @ np.array([1.0, -1.0])), np.array([1e-4, 0.1, 1e4])
+    values, _ = descent.train(loss, np.zeros((3, 2)), SGD(rates), Budget(60, 10), rng)
+    assert np.isinf(values[2, -1])
+    assert values[:, -1].argmin() == 1
 
 
-def test_the_seeds_that_choose_are_not_the_ones_that_are_shown():
-    values = np.ones((4, 2, 3))
-    values[:2, -1, 0] = 0.1  # best for those that choose
-    values[2:, -1, 2] = 0.1  # best for the others
-    values[2:, -1, 0] = [5.0, 6.0]
-    result = tuning.Sweep(np.array([0.1, 0.2, 0.3]), values, np.zeros((4, 3, 1)))
-    assert result.rate == 0.1
-    assert result.ends.tolist() == [5.0, 6.0]
+def test_every_step_size_sees_the_batches_that_it_would_see_alone():
+    together = ablation.trial(Adam, [0.01, 0.1], [4, 5])
+    for i, rate in enumerate([0.01, 0.1]):
+        alone = ablation.trial(Adam, [rate], [5])
+        np.testing.assert_allclose(together["gaps"][i, 1], alone["gaps"][0, 0], rtol=1e-9)
+    np.testing.assert_array_equal(together["gap"], together["gaps"][..., -1])
 
 
 # What each part buys
@@ -166,25 +144,26 @@ def test_the_estimation_errors_have_the_size_that_theory_gives(parts):
 
 
 def test_no_gap_is_negative(parts):
-    for name in parts.sweeps:
-        assert parts.gaps(name).min() > -1e-12
+    for gaps in parts.gaps.values():
+        assert gaps.min() > -1e-12
     assert all((gaps[:, 0] == 0).all() and gaps.min() > -1e-12 for gaps in parts.warm.values())
 
 
 def test_the_prose_tells_the_gaps_of_every_variant_and_of_a_longer_step(parts):
     prose = {name: float(text.split()[0]) for name, text in parts.prose().items()}
-    medians = [np.median(parts.gaps(name)[:, -1]) for name in parts.sweeps]
+    medians = [np.median(gaps[:, -1]) for gaps in parts.gaps.values()]
     told = [prose[f"adam_end_{i}"] for i in range(len(medians))]
     np.testing.assert_allclose(told, medians, rtol=0.05)
     assert prose["adam_longer"] == pytest.approx(10**0.75, rel=0.05)  # three of four a decade
-    assert prose["adam_late"] == pytest.approx(parts.longer_gaps[-1], rel=0.05)
+    late = np.median(parts.longer_gaps[:, -1])
+    assert prose["adam_late"] == pytest.approx(late, rel=0.05)
     assert prose["adam_warm"] < prose["adam_warm_raw"]
 
 
 def test_the_scale_buys_the_most_and_the_corrections_the_start(parts):
-    end = {name: parts.gaps(name)[:, -1] for name in parts.sweeps}
-    assert tuning.apart(end["Adam"], end["gradient"])
-    assert tuning.apart(end["Adam, falling step"], end["Adam"])
+    end = {name: gaps[:, -1] for name, gaps in parts.gaps.items()}
+    assert descent.apart(end["Adam"], end["gradient"])
+    assert descent.apart(end["Adam, falling step"], end["Adam"])
     assert np.median(end["Adam, falling step"]) < np.median(parts.estimation)
     first = {name: np.median(gaps[:, 1]) for name, gaps in parts.warm.items()}
     # a first step 1 / sqrt(0.001) times as long, on a quadratic: its square
@@ -217,47 +196,56 @@ def test_both_versions_are_one_family_of_models(tumors, rng):
 
 def test_units_matter_more_than_optimizers(comparison):
     raw, standard = on_data.UNITS
-    ends = {key: sweep.ends for key, sweep in comparison.sweeps.items()}
-    assert all(sweep.is_interior for sweep in comparison.sweeps.values())
-    assert tuning.apart(ends[raw, "Adam"], ends[raw, "SGD"])
+    ends = {units: held.scores["training loss"] for units, held in comparison.contests.items()}
+    assert all(held.is_interior for held in comparison.contests.values())
+    assert descent.apart(ends[raw]["Adam"], ends[raw]["SGD"])
     for name in on_data.OPTIMIZERS:
-        assert tuning.apart(ends[standard, name], ends[raw, name])
+        assert descent.apart(ends[standard][name], ends[raw][name])
     assert comparison.growth("Adam") < comparison.growth("SGD") / 100
 
 
 def test_the_prose_tells_the_losses_and_how_far_step_sizes_move(comparison):
     prose = comparison.prose()
-    medians = [np.median(sweep.ends) for sweep in comparison.sweeps.values()]
+    contests, names = comparison.contests.values(), list(on_data.OPTIMIZERS)
+    medians = [np.median(x) for held in contests for x in held.scores["training loss"].values()]
     told = [float(prose[f"adam_data_{i}"].split()[0]) for i in range(len(medians))]
     np.testing.assert_allclose(told, medians, rtol=0.05)
-    assert prose["adam_n_seeds"] == "4"
     assert (float(prose["adam_rate_low"]), float(prose["adam_rate_high"])) == (1e-8, 1e2)
     low, high = map(int, prose["adam_good"].split(" to "))
-    assert {low, high} <= {comparison.n_good(key) for key in comparison.sweeps}
+    n_good = [comparison.n_good(units, name) for units in on_data.UNITS for name in names]
+    assert (low, high) == (min(n_good), max(n_good))
     assert float(prose["adam_grow_adam"].replace(",", "")) < comparison.growth("SGD") / 100
 
 
-def test_held_out_losses_are_those_of_the_chosen_points(tumors, comparison):
-    X, y = tumors
-    key = ("standardized", "Adam")
-    sweep = comparison.sweeps[key]
-    order = np.random.default_rng([3, 3]).permutation(len(y))  # of the last seed
-    cut = int(0.7 * len(y))
-    _, Z = on_data.standardized(X[order[:cut]], X[order[cut:]])
-    loss = LogisticLoss(Z, y[order[cut:]])(sweep.x[3, sweep.chosen])[0]
-    assert comparison.test_losses(key)[-1] == pytest.approx(loss)
-    assert comparison.n_good(key) >= 1
+def test_losses_are_those_of_the_points_where_training_ends(tumors, comparison):
+    splits = on_data.Splits(*tumors, on_data.standardized)
+    loss, held_out, rng = splits.losses(33)  # the last of the seeds that report
+    held = comparison.contests["standardized"]
+    falls = on_data.Falling(np.array([held.tuning["Adam"].rate]), 30 * -(-len(loss.y) // 32))
+    _, (x,) = descent.train(loss, np.zeros((1, 31)), Adam(falls), on_data.BUDGET, rng)
+    for measure, of in {"training loss": loss, "held-out loss": held_out}.items():
+        assert held.scores[measure]["Adam"][-1] == pytest.approx(of(x)[0])
+    assert comparison.n_good("standardized", "Adam") >= 1
     assert len(repr(comparison).splitlines()) == 7
 
 
-def test_scikit_learn_goes_below_the_best_that_adam_does_as_recorded(tumors, comparison):
+def test_a_split_divides_the_tumors_and_standardizes_by_the_training_part(tumors):
     X, y = tumors
-    order = np.random.default_rng([3, 3]).permutation(len(y))[: int(0.7 * len(y))]
-    Z, _ = on_data.standardized(X[order], X[order])
+    loss, held_out, _ = on_data.Splits(X, y, on_data.standardized).losses(7)
+    order = np.random.default_rng(7).permutation(len(y))
+    cut = int(0.7 * len(y))
+    Z, Z_other = on_data.standardized(X[order[:cut]], X[order[cut:]])
+    for part, design, rows in ((loss, Z, order[:cut]), (held_out, Z_other, order[cut:])):
+        np.testing.assert_array_equal(part.X, design)
+        np.testing.assert_array_equal(part.y, y[rows])
+
+
+def test_scikit_learn_goes_below_the_best_that_adam_does_as_recorded(tumors, comparison):
+    loss, *_ = on_data.Splits(*tumors, on_data.standardized).losses(33)
     best = LogisticRegression(C=1e3, fit_intercept=False, tol=1e-8, max_iter=10_000)
-    best = best.fit(Z, y[order])
-    theirs = LogisticLoss(Z, y[order])(best.coef_[0])[0]
-    assert comparison.sweeps["as recorded", "Adam"].ends[-1] > 2 * theirs
+    theirs = loss(best.fit(loss.X, loss.y).coef_[0])[0]
+    held = comparison.contests["as recorded"]
+    assert held.scores["training loss"]["Adam"][-1] > 2 * theirs
 
 
 # A penalty inside and beside

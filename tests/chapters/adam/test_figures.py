@@ -9,13 +9,13 @@ from dlcourse.chapters.adam import ablation, counterexample, figures, on_data, w
 
 @pytest.fixture(scope="module")
 def parts():
-    return figures.parts(ablation.ablate(seed=1, n_seeds=4))
+    return figures.parts(ablation.ablate(tuning_seeds=[0, 1], reporting_seeds=[2, 3]))
 
 
 @pytest.fixture(scope="module")
 def comparison():
     X, y = load_breast_cancer(return_X_y=True)
-    return on_data.losses_by_optimizer(X, y.astype(float), seed=1, n_seeds=4)
+    return on_data.losses_by_optimizer(X, y.astype(float), [0, 1], [2, 3])
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def breaks():
 
 
 def test_no_line_crosses_the_bound_of_the_descent_lemma(rng):
-    figure = figures.descent_lemma(convergence.bench_descent(rng))
+    figure = figures.descent_lemma(convergence.bench_descent(rng, n_problems=20))
     step, change, bound = (figure.data[name] for name in ("step", "change", "bound"))
     assert (change <= bound + 1e-12).all()
     assert step[bound.argmin()] == pytest.approx(1)
@@ -92,9 +92,10 @@ def test_broken_hypotheses_do_what_the_caption_says(wells):
 
 def test_figures_stay_light(rng, races, wells):
     drawn = [
-        figures.descent_lemma(convergence.bench_descent(rng)),
+        figures.descent_lemma(convergence.bench_descent(rng, n_problems=20)),
         figures.rates(
-            convergence.bench_convex(rng), convergence.bench_strongly_convex(rng, kappa=100)
+            convergence.bench_convex(rng, n_problems=20),
+            convergence.bench_strongly_convex(rng, kappa=100, n_problems=20),
         ),
         figures.step_rules(races),
         figures.broken_hypotheses(breaks(), wells, DoubleWell(tilt=0.1)),

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dlcourse.chapters.least_squares import sampling
 from dlcourse.linear.least_squares import by_qr, covariance, minimum_norm
@@ -135,6 +136,7 @@ def test_the_prose_tells_the_largest_miss_of_any_coefficient():
     assert prose["ls_inflation"] == "4.0"
 
 
+@pytest.mark.bad_input
 def test_a_covariance_needs_full_rank():
     with pytest.raises(ValueError, match="rank 1 for 2 columns"):
         covariance(np.ones((5, 2)), 1.0)
@@ -186,6 +188,14 @@ def test_with_the_planned_sample_four_in_five_experiments_see_the_gap(rng):
     estimates = rng.normal(gap, CAMPAIGN.roi_sd(n), size=n_draws)
     rejected = (np.abs(estimates) > 1.959964 * CAMPAIGN.roi_sd(n)).mean()
     assert rejected == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / n_draws))
+
+
+@pytest.mark.parametrize(("power", "size"), [(0.8, 0.05), (0.9, 0.01), (0.5, 0.1)])
+def test_the_planned_sample_is_the_smallest_with_that_power(power, size):
+    n = CAMPAIGN.n_to_tell_apart(roi_gap=2.0, power=power, size=size)
+    border = stats.norm.isf(size / 2)  # in standard errors
+    above, below = (stats.norm.sf(border - 2.0 / CAMPAIGN.roi_sd(m)) for m in (n, n - 1))
+    assert below < power <= above
 
 
 @pytest.mark.proves("eq-ad-power", "eq-ad-variance", "eq-ad-return", by="truth")

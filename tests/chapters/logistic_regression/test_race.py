@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from dlcourse.chapters.logistic_regression.race import Race, descent_against_newton, newton_path
+from dlcourse.chapters.logistic_regression.race import Race, descent_against_newton
 from dlcourse.linear import logistic
 from dlcourse.linear.logit_inference import logit_data
+from dlcourse.linear.newton import Newton
 from dlcourse.losses import LogisticLoss
+from dlcourse.optim import minimize
 
 
 @pytest.fixture
@@ -48,8 +50,9 @@ def test_the_race_prints_no_digits_of_rounding(data):
 
 def test_full_newton_steps_run_away_from_the_wrong_side(data):
     loss = LogisticLoss(data.X, data.y)
-    path = newton_path(loss, lambda b: logistic.hessian(data.X, b), -3 * data.beta, n_steps=2)
-    assert loss(path)[0][-1] > 10 * loss(path)[0][0]
+    full = Newton(lambda beta: logistic.hessian(data.X, beta))
+    values = minimize(loss, -3 * data.beta, full, max_steps=2).values
+    assert values[-1] > 10 * values[0]
     assert logistic.by_newton(data.X, data.y).is_converged  # which shortens its steps
 
 

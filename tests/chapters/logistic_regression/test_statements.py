@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from dlcourse.chapters.logistic_regression import race
 from dlcourse.gradcheck import numerical_gradient
 from dlcourse.linear import logistic
-from dlcourse.linear.newton import SeparableError
+from dlcourse.linear.newton import Newton, SeparableError
 from dlcourse.losses import LogisticLoss, SoftmaxLoss, sigmoid
 from dlcourse.optim import GradientDescent, minimize
 
@@ -171,8 +171,7 @@ def test_the_largest_curvature_is_attained_at_zero(binary):
 @pytest.mark.proves("eq-logistic-newton", by="independent")
 def test_newton_steps_are_those_of_automatic_differentiation(binary):
     X, y = binary
-    loss = LogisticLoss(X, y)
-    ours = race.newton_path(loss, lambda b: logistic.hessian(X, b), np.zeros(3), 4)
+    ours = minimize(LogisticLoss(X, y), np.zeros(3), newton(X), max_steps=4).points
     X_torch, y_torch = torch.tensor(X), torch.tensor(y)
 
     def J(beta):
@@ -212,6 +211,10 @@ def test_one_observation_attains_b():
     assert change[0, 0] / 2e-5 == pytest.approx(race.hessian_lipschitz(X), rel=1e-6)
 
 
+def newton(X):
+    return Newton(lambda beta: logistic.hessian(X, beta))
+
+
 @pytest.mark.proves("thm-logistic-newton", "eq-logistic-newton-rate", by="instances")
 def test_inside_the_radius_a_newton_step_squares_the_error(binary, rng):
     X, y = binary
@@ -221,8 +224,8 @@ def test_inside_the_radius_a_newton_step_squares_the_error(binary, rng):
     for _ in range(50):
         start = rng.normal(size=3)
         start = best + start / np.linalg.norm(start) * smallest / (2 * B) * rng.random()
-        path = race.newton_path(LogisticLoss(X, y), lambda b: logistic.hessian(X, b), start, 1)
-        before, after = np.linalg.norm(path - best, axis=1)
+        run = minimize(LogisticLoss(X, y), start, newton(X), max_steps=1)
+        before, after = np.linalg.norm(run.points - best, axis=1)
         assert after <= B / smallest * before**2 + 1e-14
         assert after <= before / 2 + 1e-14
 
@@ -233,14 +236,14 @@ def test_the_error_after_a_step_is_the_integral_of_the_hessians_change(binary):
     best = logistic.by_newton(X, y).coefficients
     beta = best + np.array([0.3, -0.2, 0.4])
     error = beta - best
-    path = race.newton_path(LogisticLoss(X, y), lambda b: logistic.hessian(X, b), beta, 1)
+    after = minimize(LogisticLoss(X, y), beta, newton(X), max_steps=1).x
     nodes, weights = np.polynomial.legendre.leggauss(30)
     H = logistic.hessian(X, beta)
     integral = sum(
         w / 2 * (H - logistic.hessian(X, best + (1 + z) / 2 * error)) @ error
         for z, w in zip(nodes, weights, strict=True)
     )
-    np.testing.assert_allclose(path[1] - best, np.linalg.solve(H, integral), rtol=1e-9)
+    np.testing.assert_allclose(after - best, np.linalg.solve(H, integral), rtol=1e-9)
 
 
 @pytest.mark.proves("eq-logistic-gd-rate", by="truth")
@@ -336,8 +339,7 @@ def test_without_a_separating_direction_the_loss_grows_in_all_directions(rng):
 
 def test_on_separable_classes_standard_errors_outgrow_the_estimates():
     X, y = COMPLETE
-    loss = LogisticLoss(X, y)
-    path = race.newton_path(loss, lambda b: logistic.hessian(X, b), np.zeros(2), 20)
+    path = minimize(LogisticLoss(X, y), np.zeros(2), newton(X), max_steps=20).points
     errors = [np.sqrt(logistic.covariance(X, beta)[1, 1]) for beta in path[1:]]
     ratios = path[1:, 1] / errors
     assert path[-1, 1] > 10

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from dlcourse.autograd import softmax_cross_entropy
 from dlcourse.chapters.muon.digits import Classification, entrants, hidden_gradient, prose
-from dlcourse.contest import Contest, Entrant, hold
+from dlcourse.contest import Contest, hold
 from dlcourse.nn import MLP, Recipe, fit
 from dlcourse.optim import SGD, Adam
 
@@ -50,10 +50,10 @@ def test_the_hidden_gradient_is_that_of_torch(digits):
 
 
 def test_a_learnable_problem_is_learned(trial):
-    before, after = trial(SGD(1e-9), [0]), replace(trial, n_epochs=60)(Adam(0.01), [0])
-    assert before["test error"][0] > 0.7
-    assert after["test error"][0] < 0.3
-    assert after["training loss"][0] < before["training loss"][0] / 5
+    before, after = trial(SGD, [1e-9], [0]), replace(trial, n_epochs=60)(Adam, [0.01], [0])
+    assert before["test error"][0, 0] > 0.7
+    assert after["test error"][0, 0] < 0.3
+    assert after["training loss"][0, 0] < before["training loss"][0, 0] / 5
 
 
 def test_the_training_loss_is_that_of_the_network_after_the_last_step(digits):
@@ -70,24 +70,24 @@ def test_the_training_loss_is_that_of_the_network_after_the_last_step(digits):
     network = MLP((64, 8, 10), rng)
     logits = torch.tensor(network(X[rows]).data)
     theirs = torch.nn.functional.cross_entropy(logits, torch.tensor(y[rows]))
-    assert trial(Still(0.1), [4])["training loss"][0] == pytest.approx(float(theirs))
+    assert trial(Still, [0.1], [4])["training loss"][0, 0] == pytest.approx(float(theirs))
 
 
 # (d) What must not change the answer?
 
 
 def test_a_seed_draws_the_same_for_every_optimizer_and_every_time(trial):
-    a, b = (trial(Adam(0.01), [1, 2]) for _ in range(2))
+    a, b = (trial(Adam, [0.01, 0.1], [1, 2]) for _ in range(2))
     for name in a:
         np.testing.assert_array_equal(a[name], b[name])
-        np.testing.assert_array_equal(trial(Adam(0.01), [2])[name], a[name][1:])
+        np.testing.assert_array_equal(trial(Adam, [0.1], [2])[name], a[name][1:, 1:])
 
 
 def test_centering_uses_the_training_images_alone(digits):
     X, y = digits
     make = partial(Classification, y=y, hidden=(8,), n_train=300, n_validation=100)
-    shifted = make(X + 7.0, is_centered=True)(Adam(0.01), [0])
-    plain = make(X, is_centered=True)(Adam(0.01), [0])
+    shifted = make(X + 7.0, is_centered=True)(Adam, [0.01], [0])
+    plain = make(X, is_centered=True)(Adam, [0.01], [0])
     for name in plain:
         np.testing.assert_allclose(shifted[name], plain[name], rtol=1e-6)
     parts = make(X, is_centered=True)._split(np.random.default_rng(0))
@@ -100,7 +100,7 @@ def test_centering_uses_the_training_images_alone(digits):
 
 
 def test_a_run_that_diverges_scores_infinity(trial):
-    scores = trial(SGD(1e200), [0, 1])
+    scores = trial(SGD, [1e200], [0, 1])
     assert all(np.isinf(score).all() for score in scores.values())
 
 
@@ -112,21 +112,19 @@ def test_the_four_entrants_have_equal_grids_and_play(trial):
         assert len(entrant.rates) == 7
     deeper = Classification(trial.X, trial.y, hidden=(8, 8, 8), n_train=300, n_validation=100)
     small = {name: e._replace(rates=e.rates[3:5]) for name, e in entrants(deeper).items()}
-    held = hold(deeper, small, seeds=[0, 1], by="validation loss")
-    assert all(np.isfinite(scores).all() for scores in held.best("test error").values())
+    held = hold(deeper, small, tuning_seeds=[0], reporting_seeds=[1, 2], by="validation loss")
+    assert all(np.isfinite(scores).all() for scores in held.scores["test error"].values())
     moved = {type(piece.optimizer).__name__ for piece in entrants(deeper)["Muon"].make(0.01).pieces}
     assert moved == {"Muon", "AdamW"}
 
 
 def scored(training, errors):
-    """A contest whose entrants had one step size each, with these scores of four seeds."""
-    as_scores = [
-        {name: np.array([values], float) for name, values in part.items()}
-        for part in (training, errors)
-    ]
-    names = ("training loss", "test error")
-    alone = {name: Entrant(SGD, [0.1]) for name in training}
-    return Contest(alone, dict(zip(names, as_scores, strict=True)), by="training loss")
+    """A contest with these scores of the four seeds that report."""
+    scores = {
+        measure: {name: np.array(values, float) for name, values in part.items()}
+        for measure, part in {"training loss": training, "test error": errors}.items()
+    }
+    return Contest({}, scores, by="training loss")
 
 
 def test_the_prose_names_winners_and_counts_the_pairs_that_are_told_apart():

@@ -8,9 +8,11 @@ from dlcourse.chapters.muon.matrix_regression import (
     Comparison,
     Sample,
     World,
+    contests_by_world,
     entrants,
     path,
 )
+from dlcourse.contest import Contest
 from dlcourse.optim import SGD, Cosine, Muon
 
 SMALL = World(kappa=10.0, rank=2, noise_sd=0.1, batch_size=8, p=4)
@@ -75,7 +77,7 @@ def test_without_noise_and_with_a_falling_step_muon_finds_the_truth():
 @pytest.fixture(scope="module")
 def comparison():
     shown = {name: WORLDS[name] for name in ("all directions", "κ = 1")}
-    return Comparison(shown, 100, seeds=range(3))
+    return contests_by_world(shown, 100, tuning_seeds=range(2), reporting_seeds=range(2, 5))
 
 
 def test_muon_is_first_in_one_world_and_last_in_another(comparison):
@@ -85,10 +87,13 @@ def test_muon_is_first_in_one_world_and_last_in_another(comparison):
     assert all(held.is_interior for held in comparison.contests.values())
 
 
-def test_the_paths_shown_end_at_the_scores_of_the_contest(comparison):
+def test_the_paths_shown_are_those_of_the_step_sizes_chosen_on_the_seeds_that_report(comparison):
     for world, held in comparison.contests.items():
-        for name, scores in held.best("distance").items():
-            np.testing.assert_array_equal(comparison.paths[world][name][-1], scores)
+        sample = WORLDS[world].draw(100, range(2, 5))
+        for name, entrant in entrants(100).items():
+            again = path(entrant.make(held.tuning[name].rate), sample)
+            np.testing.assert_array_equal(held.scores["path"][name], again.T)
+            np.testing.assert_array_equal(held.scores["distance"][name], again[-1])
     assert "κ = 1" in repr(comparison)
 
 
@@ -126,15 +131,14 @@ def test_all_entrants_have_grids_of_one_length():
 
 
 def test_the_prose_names_the_next_best_and_how_far_muon_is_behind():
-    comparison = Comparison({}, 1, [0, 1])
     ends = {"SGD": 0.5, "momentum": 0.25, "Adam": 0.3, "Muon": 0.125}
-    comparison.paths = {
-        world: {name: np.array([[1.0, 1.0], [end, end]]) for name, end in ends.items()}
-        for world in WORLDS
-    }
-    last = comparison.paths["κ = 1"]
-    last["SGD"], last["Muon"] = last["Muon"], last["SGD"]
-    prose = comparison.prose()
+    turned = ends | {"SGD": ends["Muon"], "Muon": ends["SGD"]}
+    contests = {}
+    for world in WORLDS:
+        in_world = turned if world == "κ = 1" else ends
+        distances = {name: np.array([end, end]) for name, end in in_world.items()}
+        contests[world] = Contest({}, {"distance": distances}, by="distance")
+    prose = Comparison(contests).prose()
     assert (prose["muon_clean"], prose["muon_clean_next"]) == ("0.12", "0.25")
     assert prose["muon_clean_name"] == "momentum"
     assert (prose["muon_noisy_next"], prose["muon_one_momentum"]) == ("0.25", "0.25")

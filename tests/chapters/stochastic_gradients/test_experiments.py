@@ -7,8 +7,9 @@ from sklearn.datasets import load_iris
 
 from dlcourse import batches, datasets
 from dlcourse.chapters.stochastic_gradients import descent, noise, streaming
+from dlcourse.contest import Contest
 from dlcourse.losses import Quadratic, SoftmaxLoss, SquaredError
-from dlcourse.optim import PolynomialDecay
+from dlcourse.optim import SGD, PolynomialDecay
 
 
 @pytest.fixture
@@ -17,19 +18,30 @@ def data(rng):
 
 
 def test_a_shuffled_epoch_holds_every_row_once_and_a_replaced_one_does_not(rng):
-    epoch = batches.shuffled(rng, 3, 50)
+    epoch = batches.shuffled(rng, (3, 50))
     assert (np.sort(epoch, axis=1) == np.arange(50)).all()
     assert not (epoch[0] == epoch[1]).all()
-    seen = np.unique(batches.replaced(rng, 1, 10_000))
+    seen = np.unique(batches.replaced(rng, (10_000,)))
     assert abs(1 - len(seen) / 10_000 - np.exp(-1)) < 0.02
 
 
 @pytest.mark.proves("eq-sgd-steps", by="truth")
 @pytest.mark.parametrize(("n", "size"), [(10, 4), (12, 4), (7, 7), (5, 9)])
 def test_an_epoch_takes_n_over_b_steps_rounded_up_and_loses_no_row(rng, n, size):
-    epoch = list(batches.batches(batches.shuffled, rng, 2, n, size))
-    assert len(epoch) == int(np.ceil(n / size))
-    assert sorted(np.concatenate(epoch, axis=1)[0]) == list(range(n))
+    budget = batches.Budget(n_epochs=3, batch_size=size)
+    drawn = list(batches.batches(budget, n, rng, runs=(2,)))
+    assert len(drawn) == budget.n_steps(n) == 3 * int(np.ceil(n / size))
+    epochs = np.concatenate(drawn, axis=1).reshape(2, 3, n)
+    assert (np.sort(epochs) == np.arange(n)).all()
+    assert (epochs[0] != epochs[1]).any()  # each run has its own order
+    assert (epochs[:, 0] != epochs[:, 1]).any()  # and each epoch
+
+
+def test_mini_batch_gradients_average_to_the_gradient_of_the_whole(data, rng):
+    loss, x = SquaredError(data.X, data.y), rng.normal(size=3)
+    drawn = batches.batches(batches.Budget(n_epochs=1, batch_size=20), 60, rng)
+    mean = np.mean([batches.on_rows(loss, rows)(x)[1] for rows in drawn], axis=0)
+    np.testing.assert_allclose(mean, loss(x)[1], rtol=1e-12)
 
 
 def test_row_gradients_average_to_the_gradient_of_the_loss(data, rng):
@@ -90,19 +102,28 @@ def test_the_noise_of_the_bowl_has_the_stated_mean_square(rng):
 
 def test_softmax_training_follows_the_gradient_of_the_loss():
     X, labels = load_iris(return_X_y=True)
-    whole = descent.softmax_losses(X, labels, 0.1, len(X), n_epochs=5, seed=0)
+    budget = batches.Budget(n_epochs=5, batch_size=len(X))
+    whole = descent.softmax_losses(X, labels, SGD(0.1), budget, seed=0)
     loss, theta = SoftmaxLoss(X, labels), np.zeros(3 * X.shape[1])
     for _ in range(5):
         theta = theta - 0.1 * loss(theta)[1]
     assert np.isclose(whole[-1], loss(theta)[0], rtol=1e-12)
 
 
-def test_the_best_rate_of_the_grid_is_kept():
+def test_the_best_rate_of_the_grid_is_kept_and_reported_on_other_seeds():
     X, labels = load_iris(return_X_y=True)
-    found = descent.compare_batch_sizes(X, labels, [150], [1e-4, 0.1], 5, seeds=[0, 1])
-    assert found.rates == [0.1]
-    assert found.n_steps == [5]
-    assert found.losses[0].shape == (2, 6)
+    found = descent.losses_by_batch_size(X, labels, [30, 150], [0, 1], [2, 3, 4])
+    assert found.n_steps == [50, 10]
+    for size, losses in found.losses.items():
+        budget = batches.Budget(n_epochs=10, batch_size=size)
+        last = [
+            np.mean([descent.softmax_losses(X, labels, SGD(r), budget, s)[-1] for s in (0, 1)])
+            for r in descent.RATES
+        ]
+        rate = descent.RATES[int(np.argmin(last))]
+        assert found.contest.tuning[size].rate == rate
+        again = [descent.softmax_losses(X, labels, SGD(rate), budget, s) for s in (2, 3, 4)]
+        np.testing.assert_array_equal(losses, again)
 
 
 @pytest.mark.proves("eq-sgd-pinball", by="derivative")
@@ -149,10 +170,14 @@ def test_the_floor_of_the_streams_is_the_precision_of_quantile_regression(rng):
 
 
 def test_the_prose_compares_the_smallest_batch_with_all_rows():
-    losses = [np.array([[9.0, 0.25], [9.0, 0.75]]), np.array([[9.0, 2.0], [9.0, 3.0]])]
-    assert descent.BatchSizes([8, 640], [0.1, 1.0], [2_400, 30], losses).prose() == {
+    losses = {8: [[9.0, 0.25], [9.0, 0.75]], 64: [[9.0, 1.0], [9.0, 4.5]], 640: [[9.0, 2.0]] * 2}
+    scores = {"losses": {size: np.array(values) for size, values in losses.items()}}
+    trained = descent.BatchSizes(Contest({}, scores, by="loss"), [2_400, 300, 30])
+    assert trained.prose() == {
         "sgd_tiny": "0.50",
-        "sgd_full": "2.50",
+        "sgd_full": "2.00",
+        "sgd_worst": "4.50",
+        "sgd_worst_steps": "300",
         "sgd_tiny_steps": "2,400",
         "sgd_full_steps": "30",
     }

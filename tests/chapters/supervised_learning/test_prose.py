@@ -21,12 +21,12 @@ def test_the_prose_tells_mean_median_and_quantile_of_demand(rng):
     assert float(prose["sl_share"].rstrip("%")) / 100 == pytest.approx(share, abs=0.01)
 
 
-def test_the_prose_tells_line_and_network_at_both_sizes():
+def test_the_prose_tells_line_and_network_at_both_sizes(rng):
     assert NETWORK in families(n_steps=1)
     training = {"line": np.array([0.5, 0.25]), NETWORK: np.array([0.125, 0.2])}
     risk = {"line": np.array([0.25, 0.5]), NETWORK: np.array([0.75, 0.0625])}
-    nowhere = np.zeros(1)
-    fits = Fits(0.5, [30, 2_000], training, risk, curves={}, truth=nowhere, data=None)
+    data, nowhere = datasets.sales_response(30, 0.5, rng), np.zeros(1)
+    fits = Fits(0.5, [30, 2_000], training, risk, curves={}, truth=nowhere, data=data)
     prose = fits.prose()
     assert (prose["sl_n_small"], prose["sl_n_large"], prose["sl_noise"]) == ("30", "2,000", "0.25")
     assert (prose["sl_net_training"], prose["sl_net_risk"]) == ("0.125", "0.75")
@@ -41,7 +41,9 @@ def test_the_prose_tells_the_errors_with_the_fewest_and_the_most_features():
 
 
 def test_the_prose_tells_the_mean_accuracy_outside_and_inside():
-    leak = Leak(wrong=np.array([0.75, 1.0, 0.8]), right=np.array([0.25, 0.75]), fresh=np.zeros(2))
+    leak = Leak(
+        wrong=np.array([0.75, 1.0, 0.8]), right=np.array([0.25, 0.75, 0.5]), fresh=np.zeros(3)
+    )
     assert leak.prose() == {"sl_leak": "85%", "sl_honest": "50%"}
 
 

@@ -319,6 +319,7 @@ def test_where_a_function_is_not_defined_so_is_its_curvature():
             ag.hessian_vector_product(lambda x, f=f: f(x).sum(), np.array([-2.0]), np.ones(1))
 
 
+@pytest.mark.bad_input
 def test_a_gradient_in_a_gradient_is_refused_with_the_cure(rng):
     x = rng.normal(size=3)
 
@@ -370,6 +371,9 @@ def test_functions_of_numpy_take_tensors_and_keep_the_gradient(dtype, rng):
         (lambda x: np.sum(x, axis=-1), lambda x: x.sum(-1)),
         (lambda x: np.var(x, axis=0), lambda x: x.var(0, correction=0)),
         (lambda x: np.std(x, axis=[0]), lambda x: x.std(0, correction=0)),
+        (lambda x: np.std(x, 0, ddof=1, keepdims=True), lambda x: x.std(0, keepdim=True)),
+        (lambda x: np.max(x, axis=1, keepdims=True), lambda x: x.amax(1, keepdim=True)),
+        (lambda x: np.min(x, axis=0, keepdims=True), lambda x: x.amin(0, keepdim=True)),
         (lambda x: np.clip(x, 0.7, 1.1), lambda x: x.clamp(0.7, 1.1)),
         (lambda x: np.where(x > 1, x, 0.0), lambda x: torch.where(x > 1, x, 0.0)),
         (lambda x: np.maximum(x, 1.0), lambda x: x.clamp(min=1.0)),
@@ -444,6 +448,7 @@ def test_a_tensor_of_one_number_is_read_as_one():
         ag.Tensor([1.0, 2.0]).item()
 
 
+@pytest.mark.bad_input
 def test_a_number_to_the_power_of_a_tensor_must_be_positive():
     with pytest.raises(ValueError, match="positive number, got -2"):
         (-2) ** ag.Tensor([1.0])

@@ -533,6 +533,7 @@ def test_changing_a_tensor_in_place_is_refused():
     np.testing.assert_array_equal(x.grad, [2.0, 4.0])
 
 
+@pytest.mark.bad_input
 def test_wrong_shapes_are_refused_with_the_cure():
     W, b = ag.Tensor(np.ones((2, 1))), ag.Tensor(np.ones(1))
     with pytest.raises(ValueError, match=r"column \(n, 1\)\? Use `.ravel"):
@@ -552,6 +553,7 @@ def test_wrong_shapes_are_refused_with_the_cure():
         ag.value_and_gradient(lambda x: x)(np.ones((4, 2)))
 
 
+@pytest.mark.bad_input
 def test_wrong_labels_are_refused_with_the_cure():
     logits = np.zeros((2, 3))
     with pytest.raises(ValueError, match="argmax"):
@@ -561,6 +563,7 @@ def test_wrong_labels_are_refused_with_the_cure():
             ag.softmax_cross_entropy(logits, labels)
 
 
+@pytest.mark.bad_input
 def test_a_variable_exponent_and_a_wrong_probability_are_refused(rng):
     with pytest.raises(ValueError, match="exp\\(exponent"):
         ag.power(ag.Tensor([1.0]), ag.Tensor([2.0]))

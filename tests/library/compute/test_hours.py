@@ -3,12 +3,14 @@
 import json
 import math
 from importlib import resources
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from dlcourse.compute.runs import calibration, hours, records, run_flops, utilization
+from dlcourse.compute.runs.records import Run
 from dlcourse.compute.runs.utilization import Fit, Observation
 
 LLAMA = {
@@ -132,21 +134,26 @@ def test_the_stored_fit_is_the_fit_of_the_published_runs():
 
 def simulated(rng, n_families=60, n_runs=4, family=0.3, spread=0.1):
     """Runs whose effects, families and noise are drawn from known spreads."""
-    seen = []
+    runs = []
     for f in range(n_families):
         shift = rng.normal(0, family)
         for _ in range(n_runs):
             size = rng.uniform(-1, 2)
             y = -1.0 + 0.1 * size + shift + rng.normal(0, spread)
             features = {"transformer": 1.0, "decades of size": size, f"family: {f}": 1.0}
-            seen.append(Observation(features, -1.0, False, False, y))
-    return tuple(seen)
+            runs.append(with_seen(Observation(features, -1.0, False, False, y)))
+    return tuple(runs)
+
+
+def with_seen(seen):
+    """A stand-in for a run of which `seen` is all that the fit asks."""
+    return Mock(spec=Run, seen=seen)
 
 
 def test_known_spreads_and_effects_are_recovered(rng, monkeypatch):
-    seen = simulated(rng)
-    monkeypatch.setattr(utilization, "observe", lambda run: run)
-    fit = utilization.fit(seen)
+    runs = simulated(rng)
+    monkeypatch.setattr(utilization, "observe", lambda run: run.seen)
+    fit = utilization.fit(runs)
     assert fit.spreads["family"] == pytest.approx(0.3, rel=0.25)
     assert fit.spreads["run"] == pytest.approx(0.1, rel=0.15)
     mean, sd = fit.effects()["decades of size"]
@@ -154,15 +161,15 @@ def test_known_spreads_and_effects_are_recovered(rng, monkeypatch):
 
 
 def test_intervals_hold_on_families_that_the_fit_has_not_seen(rng, monkeypatch):
-    monkeypatch.setattr(utilization, "observe", lambda run: run)
+    monkeypatch.setattr(utilization, "observe", lambda run: run.seen)
     fit = utilization.fit(simulated(rng))
     z = []
-    for run in simulated(rng, n_families=400, n_runs=1):
-        family = next(name for name in run.features if name.startswith("family"))
-        features = {name: x for name, x in run.features.items() if name != family}
+    for seen in (run.seen for run in simulated(rng, n_families=400, n_runs=1)):
+        family = next(name for name in seen.features if name.startswith("family"))
+        features = {name: x for name, x in seen.features.items() if name != family}
         new = Observation(features | {"family: new": 1.0}, -1.0, False, False, None)
-        found = fit.predict(new)
-        z.append((run.log_utilization - found.log_median) / found.log_sd)
+        found = fit.predict(with_seen(new))
+        z.append((seen.log_utilization - found.log_median) / found.log_sd)
     inside = np.mean(np.abs(z) < stats.norm.ppf(0.95))
     assert abs(inside - 0.9) < 4 * math.sqrt(0.09 / 400)
 

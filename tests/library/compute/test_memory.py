@@ -75,6 +75,7 @@ def test_muon_leaves_what_is_no_matrix_to_adamw():
         ((10, "adam", "fp8"), "Unknown precision 'fp8'. Known: fp32"),
     ],
 )
+@pytest.mark.bad_input
 def test_states_that_cannot_be_are_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         model_states(*arguments)
@@ -190,8 +191,11 @@ def cache_of(n_layers, n_kv_heads, width, n_tokens, dtype):
 @pytest.mark.parametrize("heads", [1, 2, 6])
 def test_the_cache_grows_by_the_bytes_of_a_token(heads):
     for n_layers, width, n_tokens in itertools.product([1, 3], [4, 5], [1, 7]):
-        grown = cache_of(n_layers, heads, width, n_tokens, np.float16)
-        assert grown == n_tokens * kv_cache.bytes_per_token(n_layers, heads, width)
+        sizes = n_layers, heads, width
+        grown = cache_of(*sizes, n_tokens, np.float16)
+        assert grown == n_tokens * kv_cache.bytes_per_token(*sizes)
+        in_8_bits = cache_of(*sizes, n_tokens, np.int8)
+        assert in_8_bits == n_tokens * kv_cache.bytes_per_token(*sizes, bytes_per_number=1)
 
 
 @pytest.mark.proves("eq-memory-kv", "eq-memory-latent", by="truth")
@@ -210,6 +214,8 @@ def test_latent_attention_is_attention_with_what_it_keeps(rng):
     up_k, up_v = rng.normal(size=(2, latent, heads, d))
     kept = np.concatenate([x @ down, x @ rope], axis=1, dtype=np.float16)
     assert kept.nbytes == n_tokens * kv_cache.bytes_per_token_latent(1, latent, rotated)
+    in_8_bits = kv_cache.bytes_per_token_latent(1, latent, rotated, bytes_per_number=1)
+    assert kept.astype(np.int8).nbytes == n_tokens * in_8_bits
     for up in (up_k, up_v):
         whole = np.einsum("tw,wl,lhd->thd", x, down, up)
         again = np.einsum("tl,lhd->thd", kept[:, :latent].astype(float), up)
@@ -270,6 +276,15 @@ def test_the_intensity_of_a_product_by_counting(m, n, k):
     if n == 1:
         vector = roofline.matrix_vector(m, k)
         assert (vector.flops, vector.n_bytes) == (known.flops, known.n_bytes)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_an_operation_moves_the_bytes_of_its_arrays(dtype):
+    A, x, B = (np.ones(shape, dtype) for shape in ((3, 4), 4, (4, 5)))
+    size, known = A.itemsize, roofline.matrix_vector(3, 4, A.itemsize)
+    assert known.n_bytes == sum(array.nbytes for array in (A, x, A @ x))
+    assert roofline.product(3, 5, 4, size).n_bytes == sum(array.nbytes for array in (A, B, A @ B))
+    assert roofline.addition(4, size).n_bytes == sum(array.nbytes for array in (x, x, x + x))
 
 
 @pytest.mark.proves("eq-roofline-batch", by="symbolic")

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,37 @@ def test_norms_of_vgg_add_parameters_and_no_products():
     assert normed.params() - plain.params() == 2 * (64 + 128 + 2 * 256 + 4 * 512)
 
 
+# Entries that reach the classifier, as published with each network.
+CLASSIFIED = {"alexnet": 4096, "vgg16": 4096, "resnet50": 2048, "squeezenet1_0": 512}
+CLASSIFIED |= {"densenet121": 1024, "densenet161": 2208, "convnext_tiny": 768, "swin_t": 768}
+CLASSIFIED |= {"mobilenet_v2": 1280, "mobilenet_v3_small": 1024, "mnasnet1_0": 1280}
+CLASSIFIED |= {"shufflenet_v2_x1_0": 1024, "efficientnet_b0": 1280, "efficientnet_v2_s": 1280}
+CLASSIFIED |= {"regnet_y_400mf": 440, "vit_b_16": 768}
+
+
+@pytest.mark.parametrize(("name", "width"), CLASSIFIED.items())
+def test_fewer_classes_save_their_weights_and_biases(name, width):
+    network = architectures.named(name)
+    fewer = replace(network, n_classes=10)
+    assert network.params() - fewer.params() == 990 * (width + 1)
+
+
+@pytest.mark.parametrize("name", sorted(set(CLASSIFIED) - {"vit_b_16", "swin_t"}))
+def test_a_larger_image_costs_more_products_and_no_parameters(name):
+    network = architectures.named(name)
+    larger = replace(network, image_size=2 * network.image_size)
+    assert larger.params() == network.params()
+    assert 2 < larger.forward_flops() / network.forward_flops() < 4.5
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x1_0", "densenet121"])
+def test_an_image_of_twice_the_side_has_four_times_the_products_but_one_classifier(name):
+    network = architectures.named(name)
+    larger = replace(network, image_size=2 * network.image_size)
+    classifier = 2 * CLASSIFIED[name] * network.n_classes
+    assert larger.forward_flops() - classifier == 4 * (network.forward_flops() - classifier)
+
+
 def test_an_encoder_ignores_the_causal_convention():
     network = from_config({"model_type": "bert"})
     assert network.forward_flops(100, causal=True) == network.forward_flops(100)
@@ -220,11 +252,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("config", "words"), BAD)
+@pytest.mark.bad_input
 def test_a_bad_config_is_refused_and_named(config, words):
     with pytest.raises(ValueError, match=words):
         from_config(config)
 
 
+@pytest.mark.bad_input
 def test_a_field_of_the_wrong_kind_is_always_a_value_error():
     wrong, refused = [None, -1, 0, 1.5, "x", [], {}, True, "7", [1, 2], {"a": 1}], 0
     for seed in range(400):
@@ -244,6 +278,7 @@ def test_too_many_layers_are_refused():
 
 
 @pytest.mark.parametrize("load", [{"sequence_length": 0}, {"sequence_length": 1.5}, {"batch": -1}])
+@pytest.mark.bad_input
 def test_a_bad_load_is_refused(load):
     with pytest.raises(ValueError, match="whole number of at least 1"):
         from_config({"model_type": "gpt2"}).forward_flops(**load)

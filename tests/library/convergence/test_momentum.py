@@ -108,7 +108,7 @@ def test_runs_just_inside_the_limit_arrive_and_just_outside_leave(beta):
 
 @pytest.mark.proves("eq-heavy-ball-distance", "thm-hb-stability", by="instances")
 def test_distances_stay_under_their_bound_with_any_parameters(rng):
-    bench = bench_heavy_ball(rng, n_problems=100, p=5, n_steps=30)
+    bench = bench_heavy_ball(rng, n_problems=100)
     assert bench.is_within
     assert not bench._replace(bound=bench.bound / 3).is_within  # the start alone breaks this
 
@@ -169,7 +169,7 @@ def test_the_optimal_parameters_put_both_ends_on_a_double_root():
 
 
 def test_the_optimal_distances_of_random_bowls_and_a_planted_bound(rng):
-    bench = bench_best_heavy_ball(rng)
+    bench = bench_best_heavy_ball(rng, kappa=10, n_problems=20)
     assert bench.is_within
     assert not bench._replace(bound=bench.bound / 3).is_within
 

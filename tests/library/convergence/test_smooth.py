@@ -102,7 +102,7 @@ def test_descent_lemma_needs_no_convexity(rng):
 
 @pytest.mark.proves("eq-gd-descent", by="instances")
 def test_bench_of_the_descent_lemma_and_a_planted_bound(rng):
-    bench = convergence.bench_descent(rng)
+    bench = convergence.bench_descent(rng, n_problems=20)
     assert bench.is_within
     assert repr(bench) == "descent lemma: 20 problems, all within the bound: True"
     too_good = bench._replace(bound=-bench.at * (1 - bench.at / 3))
@@ -229,8 +229,8 @@ def test_worst_case_lies_under_the_bound_by_two_to_three():
 
 
 def test_benches_of_the_rates_and_planted_bounds(rng):
-    convex = convergence.bench_convex(rng)
-    strong = convergence.bench_strongly_convex(rng, kappa=20)
+    convex = convergence.bench_convex(rng, n_problems=20)
+    strong = convergence.bench_strongly_convex(rng, kappa=20, n_problems=20)
     for bench in (convex, strong):
         assert bench.is_within
         assert not bench._replace(bound=bench.bound**3).is_within

@@ -1,10 +1,12 @@
 """`dlcourse homework` as instructors and students use it, from release to marks."""
 
 import csv
+import io
 import json
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +17,9 @@ from dlcourse.grading.marking.grade import NotGraded
 from dlcourse.grading.marking.runs import Setting
 from dlcourse.grading.sandbox.execution import SandboxUnavailable
 from dlcourse.grading.sandbox.inside import landlock
+from tests.library.grading.platform_samples import CANVAS_GRADEBOOK
 from tests.library.grading.samples import (
+    EMPTY,
     HOMEWORK,
     all_empty,
     from_cells,
@@ -62,10 +66,18 @@ def handed_in(folder):
     ben = json.loads((folder / "ben.ipynb").read_text())
     ben["cells"][-1]["source"] += "\nprint('by ' + 'ben himself')"
     (folder / "ben.ipynb").write_text(json.dumps(ben))
-    (folder / "handed_in.csv").write_text(
+    (folder / "handed_in.csv").write_text("student,handed_in\nben,2026-10-01T12:00Z\nanna,never\n")
+    return folder
+
+
+def lists(folder):
+    """The options with the instructor's own lists."""
+    folder.mkdir()
+    (folder / "times.csv").write_text(
         "student,handed_in\nanna,2026-10-01T12:00Z\nben,2026-10-03T12:00Z\n"
     )
-    return folder
+    (folder / "class.csv").write_text("student\nanna\nben\nida\n")
+    return "--times", folder / "times.csv", "--roster", folder / "class.csv"
 
 
 def marks(grades):
@@ -92,27 +104,34 @@ def test_a_homework_from_release_to_marks(tmp_path):
 
     grades = tmp_path / "grades"
     arguments = ("grade", bundle, handed_in(tmp_path / "in"), "-o", grades, UNTRUSTED)
-    output = dlcourse(*arguments, "--deadline", "2026-10-02T00:00Z")
-    assert "5 graded, 0 not graded, 4 refused, " in output
+    arguments += lists(tmp_path / "lists")
+    output = dlcourse(*arguments, "--deadline", "2026-10-02")
+    assert " graded, 0 not graded, " in output
     assert " late, 1 with several hand-ins." in output
     assert "These marks are untrusted" in output
     assert "Refused: fritz.pdf: Its name does not end in .ipynb" in output
     rows = marks(grades)
     points = {file: (row["status"], row["points"], row["counts"]) for file, row in rows.items()}
     assert points == {
-        "anna (1).ipynb": ("untrusted", "23", "yes"),
-        "anna.ipynb": ("duplicate", "", "no"),
+        "anna (1).ipynb": ("duplicate", "", "no"),
+        "anna.ipynb": ("untrusted", "23", "yes"),
         "ben.ipynb": ("untrusted", "15", "yes"),
         "carl.ipynb": ("untrusted", "0", "yes"),
         "dora.ipynb": ("empty", "0", "yes"),
         "emil.ipynb": ("wrong homework", "0", "yes"),
         "fritz.pdf": ("wrong file name", "", "no"),
+        "handed_in.csv": ("wrong file name", "", "no"),
+        "": ("nothing handed in", "", "no"),
         "'=1+1.ipynb": ("untrusted", "18", "yes"),
         "gina.ipynb": ("too large", "0", "yes"),
         "hugo.ipynb": ("untrusted", "0", "yes"),
     }
     assert (rows["ben.ipynb"]["late"], rows["anna.ipynb"]["late"]) == ("yes", "no")
+    assert rows[""]["student"] == "ida"
+    assert "Not on the roster." in rows["carl.ipynb"]["message"]
     assert json.loads((grades / "results.json").read_text())["out_of"] == 23
+    for table in ("canvas.csv", "moodle.csv"):
+        assert "ben" in (grades / table).read_text()
     home = grades / "students" / "ben"
     page = (home / "report.html").read_text()
     assert "The sign is turned" in page
@@ -123,8 +142,28 @@ def test_a_homework_from_release_to_marks(tmp_path):
     assert "turned sign" in (grades / "class.html").read_text()
 
     before = (grades / "grades.csv").read_bytes()
-    dlcourse(*arguments, "--deadline", "2026-10-02T00:00Z")
+    dlcourse(*arguments, "--deadline", "2026-10-02")
     assert (grades / "grades.csv").read_bytes() == before
+
+
+def test_an_export_is_graded_into_the_gradebook_that_it_came_with(tmp_path):
+    wanted = homework()
+    (tmp_path / "gradebook.csv").write_text(CANVAS_GRADEBOOK)
+    with zipfile.ZipFile(tmp_path / "submissions.zip", "w") as archive:
+        archive.writestr("onestudent_101_1_work.ipynb", submission(wanted))
+        archive.writestr("onestudent_101_2_scratch.ipynb", from_cells("1", homework=""))
+        archive.writestr("twostudent_LATE_102_3_work-1.ipynb", submission(wanted, {"q2": EMPTY}))
+    arguments = ("grade", "hw1", tmp_path / "submissions.zip", "-o", tmp_path / "out", UNTRUSTED)
+    dlcourse(*arguments, "--roster", tmp_path / "gradebook.csv")
+    rows = {file: row["student"] for file, row in marks(tmp_path / "out").items()}
+    assert rows["onestudent_101_1_work.ipynb"] == "Student, One"
+    written = list(csv.reader(io.StringIO((tmp_path / "out" / "canvas.csv").read_text())))
+    assert [(line[0], line[7]) for line in written[3:]] == [
+        ("Student, One", "23"),
+        ("Student, Two", "18"),
+        ("Student, Five", "11.00"),
+        ("Student, Test", ""),
+    ]
 
 
 def graded(tmp_path, name, setting):
@@ -224,6 +263,9 @@ def test_mistakes_at_the_command_are_one_line(tmp_path, monkeypatch):
         ("grade", "hw9", tmp_path): "There is no homework 'hw9'",
         ("grade", "hw1", tmp_path / "no"): "is not a folder",
         ("grade", "hw1", tmp_path, "--deadline", "soon"): "the deadline: expected a moment",
+        ("grade", "hw1", tmp_path, "--name-pattern", "hw1"): "does not say where the student",
+        ("grade", "hw1", tmp_path, "--roster", tmp_path / "no.csv"): "No such file",
+        ("grade", "hw1", tmp_path, "-o", tmp_path): "choose another folder for the output",
         ("release", tmp_path / "no.ipynb"): "is not a master notebook",
         ("submit-check", tmp_path / "no.ipynb"): "No such file",
     }
@@ -256,7 +298,7 @@ def test_mistakes_at_the_command_are_one_line(tmp_path, monkeypatch):
 def test_help_is_quick_and_says_what_each_command_does():
     script = (
         "import sys; from dlcourse.cli import app\n"
-        "slow = {'numpy', 'scipy', 'jinja2', 'datasketch', 'torch'} & {*sys.modules}\n"
+        "slow = {'numpy', 'scipy', 'jinja2', 'yaml', 'torch'} & {*sys.modules}\n"
         "sys.exit(' '.join(slow) or 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

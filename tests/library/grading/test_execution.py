@@ -413,6 +413,7 @@ def test_an_executor_that_was_not_entered_says_so():
 
 
 @pytest.mark.parametrize(("name", "value"), [("call_cpu_seconds", 0), ("memory_bytes", np.inf)])
+@pytest.mark.bad_input
 def test_limits_are_positive_and_finite(name, value):
     with pytest.raises(ValueError, match=name):
         Limits(**{name: value})

@@ -85,6 +85,7 @@ def test_signs_are_fixed_also_where_two_entries_are_equally_large(iris):
     )
 
 
+@pytest.mark.bad_input
 def test_bad_input_raises_with_the_cure(iris):
     with pytest.raises(ValueError, match="`n_components` must lie between 1 and 4"):
         principal_components(iris, 5)

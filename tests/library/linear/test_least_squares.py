@@ -293,6 +293,7 @@ def test_a_design_of_zeros_has_rank_zero_and_the_shortest_solution_zero():
 
 
 @every_solver
+@pytest.mark.bad_input
 def test_bad_input_is_refused_with_the_cure(solve, rng):
     X, y = problem(rng)
     for bad, cure in (
@@ -307,6 +308,7 @@ def test_bad_input_is_refused_with_the_cure(solve, rng):
 
 
 @every_solver
+@pytest.mark.converted
 def test_the_data_may_be_integers_lists_or_tables(solve, rng):
     X, y = rng.integers(-5, 6, size=(20, 3)), rng.integers(-5, 6, size=20)
     expected = solve(X.astype(float), y.astype(float)).beta
@@ -337,6 +339,7 @@ def test_a_redundant_column_is_seen_in_any_units(solve, rng):
         solve(np.column_stack([X, 1e-12 * (X[:, 0] + X[:, 1])]), y)
 
 
+@pytest.mark.converted
 def test_integers_are_no_trap_for_substitution():
     np.testing.assert_array_equal(back_substitution(np.array([[2]]), np.array([1])), [0.5])
     np.testing.assert_array_equal(forward_substitution([[2]], [1]), [0.5])

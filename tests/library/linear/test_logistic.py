@@ -113,6 +113,17 @@ def test_newton_and_gradient_descent_agree(binary, three_classes):
     np.testing.assert_allclose(newton.coefficients, descent.coefficients, atol=1e-8)
 
 
+@pytest.mark.parametrize("lam", [0.01, 1.0])
+def test_newton_and_gradient_descent_agree_under_a_penalty(binary, three_classes, lam):
+    for data, newton, descend in (
+        (binary, logistic.by_newton, logistic.by_gradient_descent),
+        (three_classes[:2], logistic.softmax_by_newton, logistic.softmax_by_gradient_descent),
+    ):
+        best, found = newton(*data, lam), descend(*data, lam, tolerance=1e-10)
+        np.testing.assert_allclose(best.coefficients, found.coefficients, atol=1e-8)
+        assert np.abs(newton(*data).coefficients - best.coefficients).max() > 1e-3
+
+
 def test_newtons_method_proper_doubles_the_digits_at_every_step(binary):
     X, y = binary
     best = logistic.by_newton(X, y).coefficients
@@ -216,6 +227,7 @@ def test_float32_data_is_fitted_in_float64(binary):
     )
 
 
+@pytest.mark.converted
 def test_extreme_scores_neither_overflow_nor_lose_digits():
     X, y = np.array([[1.0]]), np.array([1.0])
     for beta, value in [(-1000.0, 1000.0), (1000.0, 0.0), (40.0, np.exp(-40.0))]:
@@ -346,6 +358,7 @@ def test_a_column_of_zeros_is_no_intercept(binary, three_classes):
         logistic.by_newton(np.column_stack([X, X[:, 0]]), (labels > 0) * 1.0, lam=0.1)
 
 
+@pytest.mark.bad_input
 def test_a_penalty_for_each_coefficient_is_refused_with_the_cure(binary):
     with pytest.raises(ValueError, match=r"One penalty a coefficient\? `LogisticLoss"):
         logistic.by_newton(*binary, lam=np.ones(binary[0].shape[1]))
@@ -378,6 +391,7 @@ def test_a_class_whose_weights_are_zero_is_not_there(binary):
         logistic.by_newton(X, y, weights=y)
 
 
+@pytest.mark.converted
 def test_tables_and_integers_are_converted_once(binary, rng):
     X, y = binary
     table = pd.DataFrame(X, index=rng.permutation(len(y)))
@@ -392,6 +406,7 @@ def test_tables_and_integers_are_converted_once(binary, rng):
     )
 
 
+@pytest.mark.bad_input
 def test_bad_outcomes_raise_with_the_cure(binary):
     X, y = binary
     with pytest.raises(ValueError, match=r"Use `\(y \+ 1\) / 2`"):
@@ -409,6 +424,7 @@ def test_bad_outcomes_raise_with_the_cure(binary):
     assert logistic.by_newton(np.column_stack([X, X[:, 1]]), y, lam=0.1).is_converged
 
 
+@pytest.mark.bad_input
 def test_bad_labels_raise_with_the_cure(three_classes):
     X, labels, _ = three_classes
     with pytest.raises(ValueError, match="return_inverse=True"):

@@ -94,6 +94,7 @@ def test_two_classes_have_the_standard_errors_of_the_logit(rng):
     np.testing.assert_allclose(two.standard_errors[1], standard_errors(X, two.contrasts[1]))
 
 
+@pytest.mark.converted
 def test_a_report_takes_tables_and_whole_numbers(rng):
     X, y, _ = logit_data(200, BETA, rng)
     X = np.column_stack([X[:, 0], rng.integers(0, 5, size=200)])

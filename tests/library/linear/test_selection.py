@@ -118,6 +118,7 @@ def test_units_and_origins_do_not_matter(decoy, rng):
         assert select(X, y, 4).features == select(moved, 100 * y + 3.0, 4).features
 
 
+@pytest.mark.bad_input
 def test_bad_input_raises_with_the_cure(rng):
     X, y = rng.normal(size=(20, 30)), rng.normal(size=20)
     with pytest.raises(ValueError, match="`size` must lie between 0 and 19"):

@@ -271,6 +271,7 @@ def test_nearly_dependent_columns_are_solved(n, p, correlation, rng):
 # Bad input and printing
 
 
+@pytest.mark.bad_input
 def test_bad_input_raises_with_the_cure(sparse):
     X, y, _ = sparse
     with pytest.raises(ValueError, match="column 0 is constant. Drop it"):
@@ -303,6 +304,7 @@ def small_wide_designs(rng, n_designs):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.converted
 def test_small_wide_integer_designs_are_solved_to_the_optimality_conditions(rng):
     for X, y in small_wide_designs(rng, 3_000):
         lam = float(rng.choice([0.5, 0.2, 0.05, 1e-3, 1e-6]))
@@ -314,6 +316,7 @@ def test_small_wide_integer_designs_are_solved_to_the_optimality_conditions(rng)
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.converted
 def test_paths_of_designs_with_twins_meet_the_optimality_conditions(rng):
     for X, y in small_wide_designs(rng, 200):
         X = np.column_stack([X, X[:, ::-1], -2 * X[:, 0]])
@@ -322,12 +325,14 @@ def test_paths_of_designs_with_twins_meet_the_optimality_conditions(rng):
             assert violation(X, y, b, lam, 1.0) < 1e-10 * y.std()
 
 
+@pytest.mark.converted
 def test_the_design_that_broke_cholesky_is_solved():
     X = np.array([[-1, 3, 1, 3], [-3, 0, -3, -1], [2, 3, 1, 3]])
     found = shrinkage.lasso(X, np.array([-2, 1, 2]), 0.2)
     assert violation(X, np.array([-2, 1, 2]), found.standardized, 0.2, 1.0) < 1e-14
 
 
+@pytest.mark.converted
 def test_data_may_be_lists_tables_or_integers_and_counts_may_not_be_floats(rng):
     X, y = rng.integers(-5, 6, size=(30, 3)), rng.integers(-5, 6, size=30)
     expected = shrinkage.lasso(X.astype(float), y.astype(float), 0.1)
@@ -339,6 +344,7 @@ def test_data_may_be_lists_tables_or_integers_and_counts_may_not_be_floats(rng):
         shrinkage.path(X, y, n_lams=10.0)
 
 
+@pytest.mark.bad_input
 def test_ridge_takes_one_penalty_for_all(rng):
     X, y = rng.normal(size=(30, 3)), rng.normal(size=30)
     with pytest.raises(ValueError, match="`lam` must be a positive number"):
@@ -360,6 +366,8 @@ def test_a_large_tolerance_stops_early_and_within_itself(rng):
     for tolerance in (1e-2, 1e-3, 1e-4):
         gap = shrinkage.path(X, y, tolerance=tolerance).gap.max() / y.var()
         assert 1e-9 < gap <= tolerance
+    alone = shrinkage.lasso(X, y, 0.1, tolerance=1e-2)
+    assert 1e-9 < alone.gap / y.var() <= 1e-2
 
 
 def test_a_gap_that_stays_is_said(rng, monkeypatch):

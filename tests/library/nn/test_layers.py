@@ -52,9 +52,11 @@ def test_gradients_of_an_mlp_equal_those_of_torch(dtype, activation, theirs, siz
     assert relative_error(network.parameters.grad, np.concatenate(expected)) < TOLERANCE[dtype]
 
 
-def test_normalization_layers_agree_with_torch(rng):
+@pytest.mark.parametrize(("rate", "epsilon"), [(0.1, 1e-5), (0.5, 0.3)])
+def test_normalization_layers_agree_with_torch(rng, rate, epsilon):
     x = rng.normal(3, 2, size=(8, 5))
-    ours, theirs = nn.BatchNorm(5), torch.nn.BatchNorm1d(5, dtype=torch.float64)
+    ours = nn.BatchNorm(5, rate, epsilon)
+    theirs = torch.nn.BatchNorm1d(5, epsilon, rate, dtype=torch.float64)
     for _ in range(3):
         y, z = ours(x, training=True), theirs(torch.from_numpy(x))
         np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-12, atol=1e-12)
@@ -64,9 +66,9 @@ def test_normalization_layers_agree_with_torch(rng):
     np.testing.assert_allclose(
         ours(x).data, theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-12, atol=1e-12
     )
-    layer_norm = torch.nn.LayerNorm(5, dtype=torch.float64)
+    layer_norm = torch.nn.LayerNorm(5, epsilon, dtype=torch.float64)
     np.testing.assert_allclose(
-        nn.LayerNorm(5)(x).data,
+        nn.LayerNorm(5, epsilon)(x).data,
         layer_norm(torch.from_numpy(x)).detach().numpy(),
         rtol=1e-12,
         atol=1e-12,
@@ -255,6 +257,15 @@ def test_the_precision_of_the_data_must_be_that_of_the_network(rng):
     network = nn.MLP((2, 1), rng, dtype=np.float32)
     with pytest.raises(ValueError, match="one precision"):
         network(np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layer_norm_keeps_its_precision(rng, dtype):
+    x = rng.normal(size=(20, 3)).astype(dtype)
+    y, theirs = nn.LayerNorm(3, dtype=dtype)(x).data, torch.nn.LayerNorm(3)
+    theirs = theirs.to(torch.float32 if dtype is np.float32 else torch.float64)
+    assert y.dtype == dtype
+    assert relative_error(y, theirs(torch.from_numpy(x)).detach().numpy()) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

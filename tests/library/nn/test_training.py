@@ -271,6 +271,7 @@ def test_a_loss_that_reshapes_is_trained_as_eagerly(rng):
         assert recorded(rows) == float(eager.eager(rows))
 
 
+@pytest.mark.bad_input
 def test_what_is_no_recipe_is_refused_with_the_cure(rng):
     with pytest.raises(ValueError, match=r"got a class. Make one: `Adam\(0.001\)`"):
         nn.Recipe(squares, optim.Adam)

@@ -177,6 +177,7 @@ def test_a_partition_keeps_the_contract(dtype, rng):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("rate", [-0.1, 0.0, float("nan"), float("inf"), "fast", None])
+@pytest.mark.bad_input
 def test_a_rate_that_is_not_positive_is_refused(name, rate):
     with pytest.raises(ValueError, match="`learning_rate` must be positive and finite"):
         build(name, rate)
@@ -190,12 +191,14 @@ def test_a_rate_that_is_not_positive_is_refused(name, rate):
         (np.full(SHAPE, np.nan), "`x` must be finite"),
     ],
 )
+@pytest.mark.bad_input
 def test_a_start_that_cannot_be_moved_is_refused(name, x, message):
     with pytest.raises(ValueError, match=message):
         build(name).init(x)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.bad_input
 def test_a_gradient_of_another_shape_is_refused(name):
     optimizer, x = build(name), np.zeros((4, 2))
     state = optimizer.init(x)
@@ -220,6 +223,7 @@ def wrong_updates():
 
 @pytest.mark.parametrize("name", WITH_UPDATE)
 @pytest.mark.parametrize("case", wrong_updates())
+@pytest.mark.bad_input
 def test_an_update_that_would_be_lost_is_refused_before_anything_moves(name, case):
     x, grad, message = wrong_updates()[case]
     optimizer = build(name)
@@ -272,12 +276,14 @@ def test_a_momentum_is_one_number_or_one_a_run(name):
     ("name", "setting"),
     [("Adam", "beta1"), ("AMSGrad", "beta2"), ("AdamW", "beta1"), ("Muon", "beta")],
 )
+@pytest.mark.bad_input
 def test_a_memory_that_would_broadcast_is_refused(name, setting):
     with pytest.raises(ValueError, match=rf"`{setting}` must be one number, got an array"):
         OPTIMIZERS[name](0.1, **{setting: np.array([0.5, 0.9])})
 
 
 @pytest.mark.parametrize("setting", ["epsilon", "weight_decay"])
+@pytest.mark.bad_input
 def test_a_constant_that_would_broadcast_is_refused(setting):
     with pytest.raises(ValueError, match=f"`{setting}` must be 0 or more"):
         OPTIMIZERS["AdamW"](0.1, **{setting: np.array([0.5, 0.9])})
@@ -326,6 +332,7 @@ def test_an_update_of_a_strange_array_moves_it_or_says_that_it_cannot(name, layo
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.converted
 def test_a_step_takes_lists_and_tables(name):
     x, grad = [[1.0, 2.0], [3.0, 4.0]], [[1, 0], [2, -1]]
     optimizer = build(name)

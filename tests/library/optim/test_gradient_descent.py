@@ -390,6 +390,7 @@ def test_a_step_in_single_precision_stays_there():
 @pytest.mark.parametrize(
     "learning_rate", [0, -0.1, np.nan, np.inf, "0.1", None, np.array([0.1, -1.0])]
 )
+@pytest.mark.bad_input
 def test_bad_learning_rates_are_refused(learning_rate):
     with pytest.raises(ValueError, match="`learning_rate` must be positive .* A safe start"):
         GradientDescent(learning_rate)
@@ -404,6 +405,7 @@ def test_bad_learning_rates_are_refused(learning_rate):
         (np.float64(1.0), r"got a single number.*np.array\(\[x0\]\)"),
     ],
 )
+@pytest.mark.bad_input
 def test_bad_starts_are_refused(x0, message):
     with pytest.raises(ValueError, match=message):
         minimize(lambda x: ((x**2).sum(-1), 2 * x), x0, GradientDescent(0.1))
@@ -455,6 +457,7 @@ def test_bad_step_rules_are_refused(rule, settings, message):
 
 
 @pytest.mark.parametrize("x0", [[3, -4], np.array([3, -4]), pd.Series([3.0, -4.0], [7, 8])])
+@pytest.mark.converted
 def test_a_start_is_converted_once(x0):
     bowl = Quadratic(np.eye(2), np.zeros(2))
     ours = minimize(bowl, x0, GradientDescent(0.5), max_steps=3)
@@ -480,6 +483,7 @@ def test_what_is_no_optimizer_is_refused_by_both_loops(optimizer, message):
 # The walk along gradients that come otherwise
 
 
+@pytest.mark.converted
 def test_a_walk_along_the_gradient_of_a_function_is_its_minimization():
     bowl, optimizer = Quadratic(np.diag([1.0, 3.0]), np.ones(2)), HeavyBall(0.1)
     points = walk(optimizer, [[2, 0], [5, 5]], lambda k, x: bowl(x)[1], n_steps=20)
@@ -487,11 +491,13 @@ def test_a_walk_along_the_gradient_of_a_function_is_its_minimization():
     np.testing.assert_array_equal(points, run.points)
 
 
+@pytest.mark.converted
 def test_a_walk_asks_for_the_gradient_of_each_step():
     points = walk(GradientDescent(1.0), np.zeros(2), lambda k, x: np.full(2, -k), 4)
     np.testing.assert_array_equal(points.sum(1), [0, 0, 2, 6, 12])
 
 
+@pytest.mark.bad_input
 def test_a_walk_refuses_gradients_of_another_shape_and_broken_counts():
     with pytest.raises(ValueError, match="`grad` and `x` must have one shape"):
         walk(GradientDescent(0.1), np.ones(2), lambda k, x: x[:1], n_steps=1)

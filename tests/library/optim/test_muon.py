@@ -235,6 +235,7 @@ def test_only_the_hidden_matrices_go_to_muon():
         (lambda: muon_for_hidden([(2, 3), (3, 1)], Muon(), SGD(0.1)), "Use AdamW alone"),
     ],
 )
+@pytest.mark.bad_input
 def test_wrong_shapes_are_refused_with_the_cure(call, message):
     with pytest.raises(ValueError, match=message):
         call()

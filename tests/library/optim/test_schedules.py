@@ -134,6 +134,7 @@ def test_a_schedule_takes_the_place_of_a_rate(optimizer):
         (lambda: WarmUp(0.1, 10), r"`schedule` must be a schedule, got 0.1.*Constant\(rate\)"),
     ],
 )
+@pytest.mark.bad_input
 def test_settings_without_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

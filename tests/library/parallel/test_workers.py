@@ -101,6 +101,7 @@ def test_a_way_to_combine_gradients_that_a_reader_writes_is_the_one_of_the_packa
         ((5,), "must be a function, got 5"),
     ],
 )
+@pytest.mark.bad_input
 def test_what_cannot_travel_is_refused_and_the_group_lives_on(group, call, message):
     with pytest.raises(ValueError, match=message):
         group.run(*call)
@@ -196,6 +197,11 @@ def test_a_worker_that_died_between_two_calls_is_noticed_in_the_next():
         assert not any(process.is_alive() for process in group.processes)
 
 
+def test_nobody_waits_less_than_no_time():
+    with pytest.raises(ValueError, match="`timeout_seconds` must be a positive number, got 0"):
+        Group(2, timeout_seconds=0)
+
+
 def test_a_worker_that_does_not_come_is_not_waited_for():
     with Group(2) as group:
         group.timeout_seconds = 0.5
@@ -285,6 +291,7 @@ def test_a_job_needs_a_worker_for_every_shard(job):
             group.run(run, *arguments)
 
 
+@pytest.mark.converted
 def test_a_job_takes_lists_and_whole_numbers():
     job = data_parallel.Job([[1, 2], [1, 3]], [0, 1], (1, 1), n_steps=2)
     assert data_parallel.train_alone(job).dtype == float

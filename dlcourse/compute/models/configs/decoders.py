@@ -51,7 +51,10 @@ def n_key_value_heads(c: Fields) -> int:
 
 
 def grouped_heads(c: Fields, *names: str) -> int:
-    """Heads of keys and values by the first of these fields that is set: a divisor of the heads."""
+    """Heads of keys and values by the first of these fields that is set: a divisor of the heads.
+
+    Raises `ValueError` unless they divide the heads of queries.
+    """
     heads = c.size("num_attention_heads")
     key_heads = c.first(*names, default=heads)
     if heads % key_heads:
@@ -78,7 +81,10 @@ def window(c: Fields, family: Family, i: int) -> int | None:
 
 
 def layer_types(c: Fields) -> list | None:
-    """The kind of each layer, where the config lists them."""
+    """The kind of each layer, where the config lists them.
+
+    Raises `ValueError` where the list is shorter than the network.
+    """
     types, n = c.get("layer_types"), c.size("num_hidden_layers")
     if types and (not isinstance(types, list) or len(types) < n):
         got = f"{len(types)} entries" if isinstance(types, list) else repr(types)
@@ -134,7 +140,10 @@ def is_sparse(c: Fields, i: int) -> bool:
 
 
 def layer_numbers(c: Fields, name: str) -> list:
-    """The numbers of the layers that a field lists, or none."""
+    """The numbers of the layers that a field lists, or none.
+
+    Raises `ValueError` where the field is no list.
+    """
     numbers = c.get(name) or []
     if not isinstance(numbers, list):
         raise ValueError(
@@ -149,7 +158,10 @@ def n_experts(c: Fields) -> int | None:
 
 
 def n_chosen(c: Fields) -> int:
-    """Experts that one token passes."""
+    """Experts that one token passes.
+
+    Raises `ValueError` where they are more than there are.
+    """
     chosen, n = c.size("num_experts_per_tok"), n_experts(c)
     if chosen > n:
         raise ValueError(
@@ -201,19 +213,22 @@ def repeated(blocks) -> tuple[Repeated, ...]:
     return tuple(Repeated(len(list(run)), layers) for layers, run in groupby(blocks))
 
 
-def head(c: Fields, width: int, bias: bool = False, has_head: bool = True) -> tuple:
+def head(c: Fields, width: int, bias: bool = False) -> tuple:
     """The map from the stream to the vocabulary or to classes, as the named class has it."""
     task = c.class_name
     if task.endswith("ForSequenceClassification") or task.endswith("ForTokenClassification"):
         return (Linear("classifier", width, c.n_classes(), "Token" in task),)
-    if task.endswith("Model") and not task.endswith("LMHeadModel") or not has_head:
+    if task.endswith("Model") and not task.endswith("LMHeadModel"):
         return ()
     is_tied = bool(c.get("tie_word_embeddings"))
     return (Linear("vocabulary", width, c.size("vocab_size"), bias, is_tied=is_tied),)
 
 
 def n_layers(c: Fields) -> int:
-    """Layers of a decoder, which are read one by one."""
+    """Layers of a decoder, which are read one by one.
+
+    Raises `ValueError` for more than `MOST_LAYERS`.
+    """
     n = c.size("num_hidden_layers")
     if n > MOST_LAYERS:
         raise ValueError(

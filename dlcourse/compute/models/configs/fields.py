@@ -31,7 +31,11 @@ def known_types() -> dict[str, dict]:
 
 
 class Fields:
-    """Read access to a config. `fields["hidden_size"]` also finds `n_embd` in a GPT-2 config."""
+    """Read access to a config. `fields["hidden_size"]` also finds `n_embd` in a GPT-2 config.
+
+    Raises `ValueError` for a config that is no dict, for a field that is missing and has no
+    default, and for a value that is not of its kind.
+    """
 
     def __init__(self, config: Mapping, model_type: str | None = None):
         if not isinstance(config, Mapping):

@@ -47,6 +47,7 @@ def swin(c: Fields) -> Model:
         c.sizes("depths"),
         c.size("embed_dim"),
         c.sizes("num_heads")[0],
+        is_second=False,
         window=c.size("window_size"),
         n_classes=c.n_classes(),
         image_size=patches_a_side(c) * patch_size,

@@ -25,7 +25,10 @@ class Similarities:
 
 
 def feed_forward_width(c: Fields) -> int:
-    """As the config says, or as many times the width of the stream as it says."""
+    """As the config says, or as many times the width of the stream as it says.
+
+    Raises `ValueError` unless it is positive.
+    """
     d, ratio = c.size("hidden_size"), c.get("mlp_ratio", 4)
     if not is_positive(ratio) or round(ratio * d) < 1:
         raise ValueError(
@@ -36,7 +39,10 @@ def feed_forward_width(c: Fields) -> int:
 
 
 def patches_a_side(c: Fields) -> int:
-    """Whole patches along one side of the image, at least one."""
+    """Whole patches along one side of the image, at least one.
+
+    Raises `ValueError` where a patch is larger than the image.
+    """
     image, patch = c.size("image_size"), c.size("patch_size")
     if patch > image:
         raise ValueError(

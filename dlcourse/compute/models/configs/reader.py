@@ -46,7 +46,10 @@ def supported_types() -> tuple[str, ...]:
 
 
 def read_config(path) -> dict:
-    """The fields of a config.json on disk, or an error that says what is wrong with the file."""
+    """The fields of a config.json on disk, or an error that says what is wrong with the file.
+
+    Raises `ValueError` where there is no file, or no JSON in it.
+    """
     path = Path(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -111,7 +114,7 @@ def left_open(c: Fields) -> tuple[str, ...]:
 
 
 def refuse_guess(c: Fields):
-    """Raise where the file does not name a decoder, or nests parts that a guess would miss."""
+    """Raise `ValueError` where no decoder is named, or parts are nested that a guess would miss."""
     foreign = [name for name in FOREIGN if name in c.config]
     names = c.words("architectures")
     if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names) and not foreign:
@@ -126,7 +129,10 @@ def refuse_guess(c: Fields):
 
 
 def guessed(c: Fields) -> Model:
-    """A decoder of Llama's kind from the fields of an unknown `model_type`, named as a guess."""
+    """A decoder of Llama's kind from the fields of an unknown `model_type`, named as a guess.
+
+    Raises `ValueError` with the fields that are missing.
+    """
     common = {
         "n_embd": "hidden_size",
         "d_model": "hidden_size",
@@ -160,7 +166,8 @@ def with_prediction(model: Model, c: Fields, n_modules: int) -> Model:
     """The model with modules that predict further tokens; tables and vocabulary map are shared.
 
     Each joins the stream with the next token's embedding, passes one more block like the last, and
-    predicts. Reference: DeepSeek-AI (2024).
+    predicts. Raises `ValueError` for a type whose modules are not known. Reference: DeepSeek-AI
+    (2024).
     """
     if c.model_type not in ("deepseek_v3", "glm4_moe"):
         raise ValueError(

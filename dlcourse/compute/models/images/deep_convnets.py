@@ -14,7 +14,7 @@ from dlcourse.compute.models.parts import Load, Part, attention_flops, linear_pa
 class SqueezeNet(Architecture):
     """Narrow by 1 x 1 convolutions, widen by two kinds. Reference: Iandola et al. (2016)."""
 
-    version: str = "1_0"
+    version: str
     n_classes: int = 1000
     image_size: int = 224
 
@@ -54,16 +54,16 @@ class DenseNet(Architecture):
 
     growth: int
     depths: tuple[int, ...]
-    stem: int = 64
+    stem: int
     n_classes: int = 1000
     image_size: int = 224
     name: str = "densenet"
 
     VARIANTS: ClassVar[dict[str, tuple]] = {
-        "densenet121": (32, (6, 12, 24, 16)),
+        "densenet121": (32, (6, 12, 24, 16), 64),
         "densenet161": (48, (6, 12, 36, 24), 96),
-        "densenet169": (32, (6, 12, 32, 32)),
-        "densenet201": (32, (6, 12, 48, 32)),
+        "densenet169": (32, (6, 12, 32, 32), 64),
+        "densenet201": (32, (6, 12, 48, 32), 64),
     }
 
     @property
@@ -127,7 +127,7 @@ class WindowAttention:
     n_heads: int
     size: int
     window: int
-    is_second: bool = False
+    is_second: bool
 
     def parts(self, load: Load) -> list[Part]:
         # A smaller image is one window in version 1, and is padded in version 2.
@@ -153,17 +153,17 @@ class Swin(Architecture):
     depths: tuple[int, ...]
     width: int
     n_heads: int  # in the first stage; twice as many in each further one
-    is_second: bool = False
-    window: int = 7
+    is_second: bool
+    window: int
     n_classes: int = 1000
     image_size: int = 224
     patch_size: int = 4
     name: str = "swin"
 
     VARIANTS: ClassVar[dict[str, tuple]] = {
-        "swin_t": ((2, 2, 6, 2), 96, 3),
-        "swin_s": ((2, 2, 18, 2), 96, 3),
-        "swin_b": ((2, 2, 18, 2), 128, 4),
+        "swin_t": ((2, 2, 6, 2), 96, 3, False, 7),
+        "swin_s": ((2, 2, 18, 2), 96, 3, False, 7),
+        "swin_b": ((2, 2, 18, 2), 128, 4, False, 7),
         "swin_v2_t": ((2, 2, 6, 2), 96, 3, True, 8),
         "swin_v2_s": ((2, 2, 18, 2), 96, 3, True, 8),
         "swin_v2_b": ((2, 2, 18, 2), 128, 4, True, 8),

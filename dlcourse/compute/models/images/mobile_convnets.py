@@ -69,7 +69,7 @@ class MobileNetV2(Architecture):
 class MobileNetV3(Architecture):
     """Inverted residuals found by search; some weigh channels. Reference: Howard et al. (2019)."""
 
-    size: str = "large"
+    size: str
     n_classes: int = 1000
     image_size: int = 224
 
@@ -107,7 +107,7 @@ class MobileNetV3(Architecture):
 class MNASNet(Architecture):
     """Inverted residuals at a multiple of the widths. Reference: Tan et al. (2019)."""
 
-    width_factor: float = 1.0
+    width_factor: float
     n_classes: int = 1000
     image_size: int = 224
     name: str = "mnasnet1_0"

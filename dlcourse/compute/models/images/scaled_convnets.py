@@ -22,7 +22,7 @@ class EfficientNet(Architecture):
     Reference: Tan and Le (2019, 2021).
     """
 
-    size: str = "b0"
+    size: str
     n_classes: int = 1000
     image_size: int = 224
 
@@ -95,7 +95,7 @@ class RegNet(Architecture):
     slope: float
     ratio: float
     group_width: int
-    squeezes: bool = False
+    squeezes: bool
     n_classes: int = 1000
     image_size: int = 224
     name: str = "regnet"
@@ -109,13 +109,13 @@ class RegNet(Architecture):
         "regnet_y_16gf": (18, 200, 106.23, 2.48, 112, True),
         "regnet_y_32gf": (20, 232, 115.89, 2.53, 232, True),
         "regnet_y_128gf": (27, 456, 160.83, 2.52, 264, True),
-        "regnet_x_400mf": (22, 24, 24.48, 2.54, 16),
-        "regnet_x_800mf": (16, 56, 35.73, 2.28, 16),
-        "regnet_x_1_6gf": (18, 80, 34.01, 2.25, 24),
-        "regnet_x_3_2gf": (25, 88, 26.31, 2.25, 48),
-        "regnet_x_8gf": (23, 80, 49.56, 2.88, 120),
-        "regnet_x_16gf": (22, 216, 55.59, 2.1, 128),
-        "regnet_x_32gf": (23, 320, 69.86, 2.0, 168),
+        "regnet_x_400mf": (22, 24, 24.48, 2.54, 16, False),
+        "regnet_x_800mf": (16, 56, 35.73, 2.28, 16, False),
+        "regnet_x_1_6gf": (18, 80, 34.01, 2.25, 24, False),
+        "regnet_x_3_2gf": (25, 88, 26.31, 2.25, 48, False),
+        "regnet_x_8gf": (23, 80, 49.56, 2.88, 120, False),
+        "regnet_x_16gf": (22, 216, 55.59, 2.1, 128, False),
+        "regnet_x_32gf": (23, 320, 69.86, 2.0, 168, False),
     }
 
     def stages(self) -> list[tuple[int, int, int]]:

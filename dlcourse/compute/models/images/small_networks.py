@@ -44,8 +44,8 @@ class RecurrentLayer:
     n_in: int
     n_hidden: int
     n_gates: int
-    bias: bool = True
-    reads_data: bool = False
+    bias: bool
+    reads_data: bool
 
     def parts(self, load: Load) -> list[Part]:
         n_in, hidden, gates = self.n_in, self.n_hidden, self.n_gates * self.n_hidden
@@ -71,8 +71,8 @@ class RecurrentLayer:
 class Recurrent(Architecture):
     """A plain recurrent network, an LSTM or a GRU, by the name of its `cell`.
 
-    Each gate has two biases, as in cuDNN and torch. Reference: Elman (1990); Hochreiter and
-    Schmidhuber (1997); Cho et al. (2014).
+    Each gate has two biases, as in cuDNN and torch. Raises `ValueError` for another cell.
+    Reference: Elman (1990); Hochreiter and Schmidhuber (1997); Cho et al. (2014).
 
     >>> Recurrent("LSTM", n_in=8, n_hidden=16).params()
     1664
