@@ -60,6 +60,9 @@ def submit_check(
         typer.echo(f"Note: {remark}")
     for problem in found.problems:
         typer.secho(f"Problem: {problem}", fg="red")
+    if not found.questions:
+        typer.secho("Not ready: nothing could be graded.", fg="red")
+        raise typer.Exit(1)
     questions = f"{found.n_passed} of {len(found.questions)} questions pass their visible tests"
     points = f"{found.earned:g} of {found.points:g} points"
     if not found.is_ready:

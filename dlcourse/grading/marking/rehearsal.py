@@ -188,7 +188,14 @@ def _heeded(kind, run_kind, tell):
 
 def _there(modules):
     """Those that can be withheld: a notebook of another version may name some that are gone."""
-    return [m for m in modules if not m.startswith("dlcourse.") or importlib.util.find_spec(m)]
+    return [m for m in modules if not m.startswith("dlcourse.") or _is_there(m)]
+
+
+def _is_there(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # neither is what it would lie in
+        return False
 
 
 def _raised(error, lines) -> Raised:

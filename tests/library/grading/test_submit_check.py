@@ -137,7 +137,7 @@ def test_files_that_are_no_homework_are_refused(tmp_path, name, data, words):
     (tmp_path / name).write_bytes(data)
     said = submit_check(tmp_path / name, code=1)
     assert words in said
-    assert "Ready" not in said
+    assert "Not ready: nothing could be graded." in said
 
 
 def test_the_ending_may_be_in_capitals(tmp_path):
