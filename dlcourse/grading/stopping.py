@@ -3,6 +3,7 @@
 In the main thread an alarm of the system raises `TooLong` wherever the code is, also while it
 sleeps. Elsewhere, on Windows and in other threads, a second thread asks Python to raise it, which
 it does as soon as the code is between two of its own steps. Either rings until the code gives in.
+Code that catches every exception in one handler inside of another may never do.
 """
 
 import ctypes
