@@ -2,11 +2,12 @@
 
 In the main thread an alarm of the system raises `TooLong` wherever the code is, also while it
 sleeps. Elsewhere, on Windows and in other threads, a second thread asks Python to raise it, which
-it does as soon as the code is between two of its own steps. Either rings until the code gives in.
-Code that catches every exception in one handler inside of another may never do.
+it does as soon as the code is between two of its own steps. Code that catches `TooLong` meets it
+again at each of its lines, until it gives in.
 """
 
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -15,6 +16,12 @@ import time
 import types
 
 AGAIN_SECONDS = 0.05
+# A trace function that lets its thread raise at the next step. One that raised itself would end the
+# tracing, and one in Python would be the first to be met. The last three arguments are its own.
+_OBJECT = ctypes.py_object
+_AT_A_LINE = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, _OBJECT, _OBJECT, _OBJECT, _OBJECT)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
 ROOM = os.path.join(os.path.dirname(__file__), "")
 
 
@@ -23,14 +30,15 @@ class TooLong(BaseException):
 
 
 class _Insistent(TooLong):
-    """One that a handler has caught before: it is raised again at the line of that handler."""
+    """One that comes after another was caught: from here on each line raises."""
 
     def __init__(self):  # runs where it is raised, in whatever thread that is
-        sys.settrace(_insist)
+        insist = functools.partial(_AT_A_LINE, threading.get_ident(), TooLong)
         frame = sys._getframe(1)
         while frame is not None:
-            frame.f_trace = None if _is_ours(frame) else _insist
+            frame.f_trace = None if _is_ours(frame) else insist
             frame = frame.f_back
+        sys.settrace(insist)  # last: from here on functions of this room would be met as well
 
 
 def within(seconds: float, function, *args):
@@ -40,18 +48,14 @@ def within(seconds: float, function, *args):
     Handlers and timers that were set before are set again afterwards.
     """
     trace, rings = sys.gettrace(), []
-    watched = _with_alarm if _has_alarm() else _with_thread
+    is_main = threading.current_thread() is threading.main_thread()
+    watched = _with_alarm if is_main and hasattr(signal, "setitimer") else _with_thread
     try:
         return watched(seconds, rings, function, args)
     finally:
         sys.settrace(trace)
         if rings:  # in the place of a result, or of what a handler made of `TooLong`
             raise TooLong().with_traceback(rings[0]) from None
-
-
-def _has_alarm():
-    is_main = threading.current_thread() is threading.main_thread()
-    return is_main and hasattr(signal, "setitimer")
 
 
 def _with_alarm(seconds, rings, function, args):
@@ -68,8 +72,14 @@ def _with_alarm(seconds, rings, function, args):
     try:
         return function(*args)
     finally:
-        is_over.append(True)
-        sys.settrace(None)  # or it would raise in the functions called next
+        while True:
+            try:
+                is_over.append(True)
+                sys.settrace(None)
+                _calm(rings)
+                break
+            except TooLong:  # raised here, when the code has ended already
+                continue
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL if handler is None else handler)
         if left:  # somebody else's alarm, which has gone on meanwhile
@@ -98,29 +108,35 @@ def _with_thread(seconds, rings, function, args):
                 is_over.append(True)
                 sys.settrace(None)
                 with lock:
-                    pass  # nobody raises from here on
-                if rings:
-                    _absorb(target)
+                    pass  # nobody rings from here on
+                _calm(rings)
                 break
-            except TooLong:  # raised here, when the code has ended already
+            except TooLong:
                 continue
 
 
-def _raise_in(thread, kind):
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+def _kind(rings):
+    # The first may meet a `finally` that needs its lines to clean up.
+    return TooLong if len(rings) == 1 else _Insistent
 
 
-def _absorb(thread):
-    """Let one more come, in the place of any that is on its way.
+def _calm(rings):
+    """Nothing is raised from here on: one more is let come, in the place of any on its way.
 
     One that is taken back leaves Python looking for it at each step, for ever.
     """
-    try:
-        _raise_in(thread, TooLong)
-        while True:
-            pass
-    except TooLong:
-        return
+    if rings:
+        try:
+            _raise_in(threading.get_ident(), TooLong)
+            while True:
+                pass
+        except TooLong:
+            return
+
+
+def _raise_in(thread, kind):
+    """Let `thread` raise `kind` as soon as it is between two of its steps."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
 
 
 def _trace_to(frame):
@@ -130,21 +146,6 @@ def _trace_to(frame):
         trace = types.TracebackType(trace, frame, frame.f_lasti, frame.f_lineno)
         frame = frame.f_back
     return trace
-
-
-def _kind(rings):
-    # The first may meet a `finally` that needs its lines to clean up.
-    return TooLong if len(rings) == 1 else _Insistent
-
-
-def _insist(frame, event, _):
-    if _is_ours(frame):
-        return None
-    if event in ("call", "line"):
-        if _has_alarm():
-            signal.setitimer(signal.ITIMER_REAL, 1e-6, AGAIN_SECONDS)  # raising ends the tracing
-        raise TooLong
-    return _insist
 
 
 def _is_ours(frame):

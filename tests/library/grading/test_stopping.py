@@ -1,4 +1,4 @@
-"""What ends an endless loop: `within` comes back in time, and leaves all as it was."""
+"""Whatever code does against it, `within` comes back in time, and leaves all as it was."""
 
 import signal
 import sys
@@ -22,6 +22,18 @@ def swallows():
             sum(range(10))
         except BaseException:
             pass
+
+
+def swallows_twice():
+    while True:
+        try:
+            while True:
+                try:
+                    len([1])
+                except BaseException:
+                    pass
+        except BaseException:
+            continue
 
 
 def swallows_in_a_function():
@@ -52,6 +64,7 @@ def comes_back():
 ANYWHERE = [
     loops,
     swallows,
+    swallows_twice,
     swallows_in_a_function,
     makes_another_of_it,
     comes_back,
