@@ -79,7 +79,7 @@ class Executor:
         isolation: str = STRICT,
         with_torch: bool = False,
         hidden_modules: Sequence[str] = (),
-        private: Sequence[Path] = (),
+        private: Sequence[Path | str] = (),
     ):
         if isolation not in (STRICT, UNTRUSTED):
             raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")

@@ -22,7 +22,7 @@ from dlcourse.grading.sandbox.failures import (
     StudentError,
     StudentGone,
 )
-from dlcourse.grading.sandbox.host import START_SECONDS, Zygote
+from dlcourse.grading.sandbox.host import START_SECONDS
 from dlcourse.grading.sandbox.inside.confine import most_cpu_seconds
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.protocol import Channel
@@ -34,7 +34,7 @@ KILLED = "was killed"
 class SubmissionRun:
     """The state of one submission between its first cell and the end of its last test."""
 
-    def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
+    def __init__(self, zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
         self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
