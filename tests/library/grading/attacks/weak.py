@@ -83,7 +83,7 @@ class TrustingChannel(protocol.Channel):
     def _wait(self, event, patience):
         if not self._poll(event, self.limits.call_wall_seconds):
             raise TimeUp("no byte in a while")
-        if time.monotonic() > patience.wall_start + end_seconds(self.limits):
+        if time.monotonic() > patience.asked_at + end_seconds(self.limits):
             raise TimeUp("enough of that")
 
 
@@ -91,13 +91,13 @@ class NoEndAllowance(submission_run.Allowance):
     """Never gives up, until the proof is long enough."""
 
     def __call__(self):
-        if time.monotonic() > self.wall_start + end_seconds(SHORT):
+        if time.monotonic() > self.asked_at + end_seconds(SHORT):
             raise TimeUp("enough of that")
         return 0.05
 
 
 def _trusting_exchange(self, order):
-    allowance = submission_run.Allowance(self.fork, 60.0, 60.0)
+    allowance = self._allowance(60.0, 60.0)
     self.channel.send(order, allowance)
     try:
         return self.channel.receive(allowance)
