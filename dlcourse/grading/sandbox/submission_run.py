@@ -29,6 +29,7 @@ from dlcourse.grading.sandbox.protocol import Channel
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
 
 KILLED = "was killed"
+DYING_SECONDS = 2.0  # from closing its end to being gone, a thousand times what that takes
 
 
 class SubmissionRun:
@@ -195,7 +196,7 @@ class SubmissionRun:
         if fork is None:
             return "had ended before"
         try:
-            allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
+            allowance = self._allowance(DYING_SECONDS, DYING_SECONDS)
             while not fork.has_ended(allowance()):
                 pass
         except TimeUp:
