@@ -34,7 +34,7 @@ class Allowance:
         self.granted, self.unsettled = 0.0, 0.0
 
     def __call__(self) -> float:
-        """Seconds until it makes sense to ask again; TimeUp if either is spent."""
+        """Seconds until it makes sense to ask again; raises TimeUp if either is spent."""
         self._charge()
         cpu_left = self.cpu_seconds - (self.fork.cpu_seconds() - self.cpu_start)
         if cpu_left <= 0:

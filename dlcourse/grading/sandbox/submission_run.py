@@ -143,7 +143,10 @@ class SubmissionRun:
         self.verdict = f"it broke the protocol ({error})"
 
     def call(self, name: str, args: tuple, kwargs: dict, wants_args: bool) -> list:
-        """[result] or [result, arguments afterwards]; fails as `proxy.StudentFunction` says."""
+        """[result] or [result, arguments afterwards]; fails as `proxy.StudentFunction` says.
+
+        That is, it raises CallTimeout, StudentGone, StudentError or BadValue.
+        """
         order = {
             "id": secrets.token_hex(8),
             "name": name,
