@@ -36,7 +36,8 @@ def test(points: float, hint: str):
 def mutant(name: str, old: str, new: str, hint: str):
     """A mistake to expect: the solution with `old` replaced by `new`.
 
-    The tests of the question must catch it, and whoever makes it reads `hint`.
+    The tests of the question must catch it, and whoever makes it reads `hint`. Raises
+    `ValueError` where one of the four is missing.
     """
     if not (name and old and hint) or old == new:
         raise ValueError(f"A mutant needs a name, a change and a hint, got {name!r}, {old!r}.")

@@ -63,7 +63,10 @@ class Checks:
         exec(compile(tests, "<visible tests>", "exec"), names)
 
     def __call__(self, question: str | None = None) -> Feedback | Summary:
-        """Run the visible tests of `question`, such as "q1"; without one, those of all."""
+        """Run the visible tests of `question`, such as "q1"; without one, those of all.
+
+        Raises `ValueError` for a question that the homework does not have.
+        """
         if question is None:
             every = tuple(self(question) for question in self.functions)
             return Summary(self.homework, every, self.grader.get("points", 0))

@@ -25,7 +25,7 @@ def read(path: Path) -> Homework:
 
 
 def locate(name: str, home=HOME) -> Path:
-    """Path of the master or bundle that `name` means, see `find`."""
+    """Path of the master or bundle that `name` means, see `find`; raises `ValueError` if none."""
     path = Path(name)
     if path.suffix == ".ipynb" or path.is_file():
         return path

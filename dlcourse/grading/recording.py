@@ -52,7 +52,10 @@ def same_answer(first, second) -> bool:
 
 
 class InProcess:
-    """Functions of a namespace; arguments go by value, as they do to the sandbox."""
+    """Functions of a namespace; arguments go by value, as they do to the sandbox.
+
+    Raises `NotDefined` for a name that stands for none.
+    """
 
     def __init__(self, namespace: dict):
         self._namespace = namespace
@@ -82,7 +85,8 @@ class _ByValue:
 
 
 def as_data(name, value):
-    """`value`, returned by the function `name`, as it leaves the sandbox; `BadValue` if it cannot.
+    """`value`, returned by the function `name`, as it leaves the sandbox; raises `BadValue` if it
+    cannot.
 
     Whoever handed in another kind of object would read the same refusal in the report.
     """

@@ -61,7 +61,8 @@ def release(homework: Homework, folder) -> tuple[Path, Path]:
     """Write `students/<name>.ipynb` and `private/<name>.bundle.json` below `folder`.
 
     Only the owner can read the private folder. The course's secret is made in it; a later release
-    into the same folder keeps it, so that marks stay.
+    into the same folder keeps it, so that marks stay. Raises `Leak` where something private would
+    be left in the students' notebook.
     """
     notebook = to_bytes(student_notebook(homework))
     for line in leaks(homework, notebook):
@@ -110,7 +111,10 @@ def to_bytes(notebook: dict) -> bytes:
 
 
 def checks_source(homework: Homework) -> str:
-    """The cell that carries the visible tests and what typical mistakes answer to them."""
+    """The cell that carries the visible tests and what typical mistakes answer to them.
+
+    Raises `ValueError` where three single quotes in a row would end its text.
+    """
     tests = "\n\n\n".join(
         TEST.format(question=q.id, points=test.points, hint=test.hint, source=test.source)
         for q in homework.questions

@@ -8,7 +8,10 @@ from dlcourse.grading.marking.naming import nfc
 
 
 def read_times(path) -> dict[str, datetime]:
-    """Moments from a CSV file with the columns `file` (or `student`) and `handed_in`."""
+    """Moments from a CSV file with the columns `file` (or `student`) and `handed_in`.
+
+    Raises `ValueError`, with the line, where one of them is missing or no moment.
+    """
     times = {}
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
@@ -21,7 +24,10 @@ def read_times(path) -> dict[str, datetime]:
 
 
 def moment(text: str, where: str) -> datetime:
-    """A moment in ISO 8601; without a zone it is one of this machine's clock."""
+    """A moment in ISO 8601; without a zone it is one of this machine's clock.
+
+    Raises `ValueError` for other text, with `where` it stands.
+    """
     try:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -73,7 +73,10 @@ def read_roster(path) -> Roster:
 
 
 def read_table(path) -> tuple[list[list[str]], str]:
-    """The rows of a CSV file, each as long as the first, and what separates its cells."""
+    """The rows of a CSV file, each as long as the first, and what separates its cells.
+
+    Raises `ValueError` for a file that is too large, no UTF-8 or no table.
+    """
     data = Path(path).read_bytes()
     if len(data) > SIZE_LIMIT_BYTES:
         raise ValueError(f"{path} has more than {SIZE_LIMIT_BYTES / 1e6:.0f} MB: it is no table.")

@@ -71,7 +71,7 @@ class Processes:
             worker.end()
 
     def ask(self, function: Callable) -> Any:
-        """Its answer, or the exception that it raised."""
+        """Its answer; raises the exception that it raised, `RuntimeError` if it is killed twice."""
         (answer,) = self.map(_caught, [(None, function)])
         if answer.failure:
             raise RuntimeError("The processes that are to grade get killed at once.")

@@ -8,8 +8,6 @@ time that the fork was ready to run, and was not let, is taken off.
 import os
 import time
 
-from dlcourse.grading.sandbox.host import Fork
-
 _LEAST_WAIT_SECONDS = 0.002
 _LONGEST_WAIT_SECONDS = 1.0  # a grader that was stopped charges at most this
 _LOOK_SECONDS = 0.05  # of waiting, after which it is asked how much of it was the machine's
@@ -29,14 +27,14 @@ class Budget:
 class Allowance:
     """CPU seconds of one fork and wall-clock seconds out of a budget, from now on."""
 
-    def __init__(self, fork: Fork, cpu_seconds: float, wall_seconds: float, budget: Budget):
+    def __init__(self, fork, cpu_seconds: float, wall_seconds: float, budget: Budget):
         self.fork, self.cpu_seconds, self.budget = fork, cpu_seconds, budget
         self.wall_seconds = self.wall_left = wall_seconds
         self.cpu_start, self.asked_at = fork.cpu_seconds(), time.monotonic()
         self.granted, self.unsettled = 0.0, 0.0
 
     def __call__(self) -> float:
-        """Seconds until it makes sense to ask again; TimeUp if either is spent."""
+        """Seconds until it makes sense to ask again; raises TimeUp if either is spent."""
         self._charge()
         cpu_left = self.cpu_seconds - (self.fork.cpu_seconds() - self.cpu_start)
         if cpu_left <= 0:

@@ -21,7 +21,7 @@ _RIGHTS_OF_ROOT = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 
 
 def prefix(environment: dict[str, str], hidden_paths: list[Path]) -> list[str]:
-    """What to put before a command so that it runs inside; SandboxUnavailable without bwrap."""
+    """What to put before a command so that it runs inside; raises SandboxUnavailable without it."""
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxUnavailable("bubblewrap is not installed: `apt install bubblewrap`")

@@ -69,7 +69,7 @@ class Executor:
     of this package ("dlcourse.optim") or of others ("sklearn"), for they answer a question.
     `private` are files and folders of this run that the proof tries to reach: the bundle, what was
     handed in, the output. Enter it in the main thread: a sandbox ends with the thread that has
-    started it.
+    started it. Raises `ValueError` for another isolation, or modules that cannot be withheld.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Executor:
         isolation: str = STRICT,
         with_torch: bool = False,
         hidden_modules: Sequence[str] = (),
-        private: Sequence[Path] = (),
+        private: Sequence[Path | str] = (),
     ):
         if isolation not in (STRICT, UNTRUSTED):
             raise ValueError(f"`isolation` must be {STRICT!r} or {UNTRUSTED!r}, got {isolation!r}.")
@@ -162,7 +162,8 @@ class Executor:
         """The functions of the notebook `cells`, after its cells have run in order.
 
         `seed_material` seeds the global generators of the notebook, so that two runs agree. When
-        the block ends, every process and file of the submission is gone.
+        the block ends, every process and file of the submission is gone. Raises `ValueError` before
+        the executor is entered.
         """
         if self.zygote is None:
             raise ValueError("Enter the executor first: `with Executor() as executor:`.")

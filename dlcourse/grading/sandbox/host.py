@@ -221,7 +221,7 @@ class Zygote:
         return self.control.fileno() != -1 and self.process.poll() is None
 
     def spawn(self) -> Fork:
-        """A new fork, confined and waiting for its notebook."""
+        """A new fork, confined and waiting for its notebook; raises SandboxUnavailable if none."""
         ours, theirs = socket.socketpair()
         settings = {
             "address_space_bytes": self.address_space_bytes,

@@ -23,7 +23,8 @@ class Limits:
     """Limits of one submission.
 
     Marks follow from CPU seconds, which a busy machine does not stretch. The wall-clock limits are
-    backstops against code that sleeps, and generous for that reason.
+    backstops against code that sleeps, and generous for that reason. Raises `ValueError` for a
+    limit that is no positive number.
     """
 
     notebook_cpu_seconds: float = 20.0

@@ -23,7 +23,7 @@ _TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
 
 
 def pack(message: dict) -> bytes:
-    """The frame of `message`; ValueError if it is larger than any reader would take."""
+    """The frame of `message`; raises ValueError if it is larger than any reader would take."""
     body = json.dumps(message, separators=(",", ":")).encode()
     if len(body) > MAX_FRAME_BYTES or _n_items(body) > MAX_ITEMS:
         raise ValueError(
@@ -34,7 +34,7 @@ def pack(message: dict) -> bytes:
 
 
 def unpack(body: bytes) -> dict:
-    """The message of a frame's body; ProtocolError for anything else."""
+    """The message of a frame's body; raises ProtocolError for anything else."""
     if _n_items(body) > MAX_ITEMS:
         raise ProtocolError(f"The frame has more than {MAX_ITEMS} items.")
     try:
@@ -64,7 +64,7 @@ def _integer(digits):
 
 
 def frame_length(header: bytes) -> int:
-    """Length that the four bytes `header` announce; ProtocolError if no frame is so long."""
+    """Length that the four bytes `header` announce; raises ProtocolError if no frame is so long."""
     length = int.from_bytes(header, "big")
     if length > MAX_FRAME_BYTES:
         raise ProtocolError(f"A frame may have {MAX_FRAME_BYTES} bytes, got {length}.")

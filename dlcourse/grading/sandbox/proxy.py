@@ -50,7 +50,10 @@ class StudentFunction:
         return result
 
     def with_args(self, *args, **kwargs) -> tuple[Any, tuple]:
-        """(result, positional arguments as the function left them), for in-place exercises."""
+        """(result, positional arguments as the function left them), for in-place exercises.
+
+        Raises `BadValue` if they did not come back.
+        """
         result, arguments = self._call(self._name, args, kwargs, wants_args=True)
         if type(arguments) is not tuple or len(arguments) != len(args):
             raise BadValue(f"`{self._name}` did not send back its {len(args)} arguments.")
@@ -61,7 +64,10 @@ class StudentFunction:
 
 
 class Student:
-    """The functions of one submission as attributes: `student.gradient(beta, X, y)`."""
+    """The functions of one submission as attributes: `student.gradient(beta, X, y)`.
+
+    Raises `MissingFunction` for one that the notebook does not define.
+    """
 
     def __init__(self, outcomes: tuple[CellOutcome, ...], names: frozenset[str], call: Callable):
         self.outcomes, self._names, self._call = outcomes, names, call

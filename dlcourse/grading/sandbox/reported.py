@@ -48,14 +48,14 @@ def outcome(message: dict, room: Room) -> CellOutcome:
 
 
 def described(error) -> tuple[str, str]:
-    """Name and message of an exception."""
+    """Name and message of an exception; raises ProtocolError for anything else."""
     if type(error) is not list or len(error) != 2:
         raise ProtocolError("An exception is written as its name and message.")
     return _clean(error[0], MAX_NAME_CHARACTERS), _clean(error[1], MAX_MESSAGE_CHARACTERS)
 
 
 def names(found) -> list[str]:
-    """Names of the functions that can be called."""
+    """Names of the functions that can be called; raises ProtocolError for anything else."""
     if type(found) is not list or not all(type(name) is str for name in found):
         raise ProtocolError("The names of functions are a list of texts.")
     return [name for name in found if len(name) <= MAX_NAME_CHARACTERS]

@@ -22,19 +22,20 @@ from dlcourse.grading.sandbox.failures import (
     StudentError,
     StudentGone,
 )
-from dlcourse.grading.sandbox.host import START_SECONDS, Zygote
+from dlcourse.grading.sandbox.host import START_SECONDS
 from dlcourse.grading.sandbox.inside.confine import most_cpu_seconds
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.protocol import Channel
 from dlcourse.grading.sandbox.proxy import CellError, CellOutcome
 
 KILLED = "was killed"
+DYING_SECONDS = 2.0  # from closing its end to being gone, a thousand times what that takes
 
 
 class SubmissionRun:
     """The state of one submission between its first cell and the end of its last test."""
 
-    def __init__(self, zygote: Zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
+    def __init__(self, zygote, cells: Sequence[str], seed_material: bytes, limits: Limits):
         self.zygote, self.limits = zygote, limits
         self.room = reported.Room.of(limits)
         self.cells, self.seed_material = [*cells], seed_material
@@ -142,7 +143,10 @@ class SubmissionRun:
         self.verdict = f"it broke the protocol ({error})"
 
     def call(self, name: str, args: tuple, kwargs: dict, wants_args: bool) -> list:
-        """[result] or [result, arguments afterwards]; fails as `proxy.StudentFunction` says."""
+        """[result] or [result, arguments afterwards]; fails as `proxy.StudentFunction` says.
+
+        That is, it raises CallTimeout, StudentGone, StudentError or BadValue.
+        """
         order = {
             "id": secrets.token_hex(8),
             "name": name,
@@ -195,7 +199,7 @@ class SubmissionRun:
         if fork is None:
             return "had ended before"
         try:
-            allowance = self._allowance(self.limits.call_cpu_seconds, self.limits.call_wall_seconds)
+            allowance = self._allowance(DYING_SECONDS, DYING_SECONDS)
             while not fork.has_ended(allowance()):
                 pass
         except TimeUp:

@@ -42,7 +42,7 @@ class Tensor:
 
 
 def encode(value, depth=0):
-    """JSON data for `value`; TypeError, which says what to do, if it is not plainly data."""
+    """JSON data for `value`; raises TypeError, which says what to do, if it is not plainly data."""
     if depth > MAX_DEPTH:
         raise TypeError(f"values may be nested {MAX_DEPTH} deep, not deeper (or within themselves)")
     kind = type(value)

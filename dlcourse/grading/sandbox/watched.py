@@ -63,6 +63,7 @@ class WatchedRun(SubmissionRun):
         super()._lose(index, CellError(error.type, self._with_line(error.text)))
 
     def call(self, name, args, kwargs, wants_args):
+        """As of every run; a `CallTimeout` is raised with the line that ran when time was over."""
         try:
             return super().call(name, args, kwargs, wants_args)
         except CallTimeout as error:

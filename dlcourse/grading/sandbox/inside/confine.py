@@ -36,8 +36,8 @@ class Confinement:
     limits: Limits
     user: int
     ruleset: int | None
-    address_space_bytes: int = 0
-    n_other_threads: int = 0
+    address_space_bytes: int
+    n_other_threads: int
 
 
 def enter(confinement: Confinement, channel: int):

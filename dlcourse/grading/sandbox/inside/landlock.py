@@ -29,7 +29,10 @@ def version() -> int:
 
 
 def ruleset(readable: Sequence[str], listable: Sequence[str], writable: Sequence[str]) -> int:
-    """A descriptor of what `restrict` will leave: reading below some paths, listing, writing."""
+    """A descriptor of what `restrict` will leave: reading below some paths, listing, writing.
+
+    Raises `SandboxUnavailable` on a kernel without it.
+    """
     found = version()
     if found < LEAST_VERSION:
         raise SandboxUnavailable(

@@ -119,7 +119,7 @@ def _conditions(own_pid):
 
 @functools.cache  # read by the zygote, for a fork may have nothing to read it from
 def numbers(machine: str) -> dict[str, int]:
-    """Number on `machine` of each system call that may be made there."""
+    """Number on `machine` of each system call that may be made there; raises OSError if unknown."""
     if machine not in AUDIT_ARCHITECTURE:
         raise OSError(
             errno.ENOSYS, f"No filter for a {machine} machine, only {[*AUDIT_ARCHITECTURE]}"

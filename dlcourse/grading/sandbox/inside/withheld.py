@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class Withheld(importlib.abc.MetaPathFinder):
-    """Refuses the import of `names` and of what lies in them."""
+    """Raises `ModuleNotFoundError` at an import of `names` and of what lies in them."""
 
     def __init__(self, names: Iterable[str]):
         self.names = tuple(names)

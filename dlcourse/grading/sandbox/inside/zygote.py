@@ -25,7 +25,9 @@ REFUSED = 97  # exit status of a fork that could not be confined
 
 
 def warm_up(with_torch: bool):
-    """Import now what a fork shall not have to, and leave no thread behind that it would miss."""
+    """Import now what a fork shall not have to, and leave no thread behind that it would miss.
+
+    Raises `RuntimeError` if there is one."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -61,7 +63,9 @@ def confinement_of(settings: dict) -> confine.Confinement:
     if settings["isolation"] == "landlock":
         ruleset = landlock.ruleset(settings["readable"], settings["listable"], [os.devnull])
     limits = Limits(**settings["limits"])
-    return confine.Confinement(settings["isolation"], limits, settings["user"], ruleset)
+    of_each_fork = {"address_space_bytes": 0, "n_other_threads": 0}  # until the host says them
+    about = settings["isolation"], limits, settings["user"], ruleset
+    return confine.Confinement(*about, **of_each_fork)
 
 
 def spawn(confinement: confine.Confinement, channel: int) -> tuple[int, int]:
