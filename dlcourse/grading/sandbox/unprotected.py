@@ -21,6 +21,7 @@ from dlcourse.grading.sandbox.watched import WatchedRun
 
 ONE_THREAD = dict.fromkeys(("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 SETTINGS = {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+SETTINGS["MALLOC_ARENA_MAX"] = "2"  # as in the sandbox: threads take less of the limited memory
 UNPROTECTED = "unprotected"
 
 

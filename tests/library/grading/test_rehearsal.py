@@ -13,6 +13,7 @@ from dlcourse.cli import app
 from dlcourse.grading.marking import rehearsal
 from dlcourse.grading.marking.visible import Visible, loading_cell
 from dlcourse.grading.release import checks_source
+from dlcourse.grading.sandbox.execution import Executor, SandboxUnavailable
 from tests import ROOT
 from tests.library.grading.samples import EMPTY, all_empty, homework, notebook
 
@@ -295,3 +296,24 @@ def test_the_notebooks_tell_the_two_apart(marks):
     ready = sum(all(mark.values()) for mark in marks.values())
     assert len(marks) > 100
     assert 30 < ready < len(marks) - 20
+
+
+TELLING = """
+    returns tensor, returns series, returns generator, returns method, does another program,
+    does pool, does event loop, does 32 threads, does 8 threads, does own process, does 648 MB,
+    does 160 MB, does 4.5 seconds, does torch, does input, does a file, does home, does network,
+    does end of process, does the module that answers, cell own check, cell wrong syntax,
+    whole answer in the checks cell, whole checks cell that fails
+"""
+
+
+@pytest.mark.parametrize("name", [name.strip() for name in TELLING.split(",")])
+def test_without_a_sandbox_it_says_the_same(name, handed_in, marks, monkeypatch):
+    def refuse(self):
+        raise SandboxUnavailable("none here")
+
+    monkeypatch.setattr(Executor, "__enter__", refuse)
+    (path,) = handed_in.glob(f"{NUMBERS[name]}.*")
+    found = rehearsal.rehearse(path)
+    graded = {(id, " ".join(claim.split())): p for (id, claim), p in marks[name].items()}
+    assert said_by(found) == graded
