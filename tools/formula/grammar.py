@@ -173,7 +173,7 @@ class Parser:
                 return self.beside(lambda scope, name=name: scope.names[name])
         if self.token.isdigit():
             return self.number()
-        if self.token in READERS:
+        if self.token in READERS and self.token not in NAMES:
             return READERS[self.take()](self)
         return self.name()
 
