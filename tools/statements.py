@@ -83,6 +83,12 @@ def stated(page, text):
     return found
 
 
+def displays(text):
+    """label -> LaTeX of the displayed equations of a page that have a label."""
+    found = STATEMENT.finditer(INLINE.sub("", FENCED.sub("", text)))
+    return {match["eq"]: match["tex"] for match in found if match["eq"]}
+
+
 def read(root):
     """All statements of the book: page -> list of `Statement`."""
     return {page: stated(page, text) for page, text in pages(root).items()}

@@ -9,13 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 
-class Command(TyperGroup):
+class _Command(TyperGroup):
     """A command whose context is of the class by which a function of typer asks for it."""
 
     context_class = typer.Context
 
 
-app = typer.Typer(help="Estimate what a training run takes.", cls=Command)
+app = typer.Typer(help="Estimate what a training run takes.", cls=_Command)
 OWN_FAMILY = "yours"  # what a run and the measured ones beside it have in common
 
 

@@ -390,7 +390,7 @@ IN_NOTEBOOK = {
     "loop that swallows": (
         "def gradient(X, y, beta):\n    while True:\n        try:\n            sum(range(99))\n"
         "        except:\n            pass",
-        r"stopped after 0\.5 seconds\s+in the cell of `gradient`, line [3-6]:  ",
+        r"stopped after 0\.5 seconds\s+in the cell of `gradient`, line [2-6]: ",
     ),
 }
 

@@ -1,0 +1,202 @@
+"""The reader of displayed LaTeX: what it reads, what it refuses, and that its mutants are told."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tools.formula import Display, Unread, displayed, one_based
+from tools.formula.mutants import mutants
+from tools.formula.trial import Trial, tried
+
+
+def value(tex, worlds):
+    return Display("eq-planted", tex).value({}, worlds)
+
+
+A = np.array([[2.0, 1.0], [0.5, 3.0]])
+B = np.array([[1.0, -1.0], [4.0, 2.0]])
+COLUMN = np.array([[3.0], [4.0]])
+CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{cases}"
+
+
+@pytest.mark.parametrize(
+    ("tex", "names", "right"),
+    [
+        (r"\frac12 a b", {"a": 3.0, "b": 4.0}, 6.0),
+        (r"2 + 3 \cdot 4 - 10", {}, 4.0),
+        (r"a - b - c", {"a": 1.0, "b": 2.0, "c": 3.0}, -4.0),
+        (r"-a^2", {"a": 3.0}, -9.0),
+        (r"(-a)^2", {"a": 3.0}, 9.0),
+        (r"a b / c", {"a": 6.0, "b": 2.0, "c": 3.0}, 4.0),
+        (r"0.5 x^{12}", {"x": 1.1}, 0.5 * 1.1**12),
+        (r"x^12", {"x": 3.0}, 6.0),  # TeX: x to the 1, then 2
+        (r"\sqrt{\beta_2}^{\,k-i}", {r"\beta_2": 0.5, "k": 3, "i": 1}, 0.5),
+        (r"\sqrt m", {"m": 9.0}, 3.0),
+        (r"\log_2 8", {}, 3.0),
+        (r"\log(1 + x) y", {"x": math.e - 1, "y": 5.0}, 5.0),
+        (r"\log x y", {"x": 2.0, "y": 3.0}, math.log(6)),
+        (r"e^{-x}", {"x": 2.0}, math.exp(-2)),
+        (r"\sum_{i=1}^{n} x_i + 100", {"n": 3, "x": one_based([1.0, 2.0, 3.0])}, 106.0),
+        (r"\sum_{i=1}^n \sum_{j=1}^i j", {"n": 3}, 10.0),
+        (r"\prod_{j=1}^{k} (1 - \frac1{j + 1})", {"k": 4}, 0.2),
+        (r"\sum_{i \in S} i^2", {"S": (1, 2, 4)}, 21.0),
+        (r"\sum_{i \ne j} i", {"i": range(1, 5), "j": 3}, 7.0),
+        (r"\max_j s_j - \min_j s_j", {"j": range(1, 4), "s": one_based([2.0, 7.0, 3.0])}, 5.0),
+        (r"\max(a, b) \min\{a, b\}", {"a": 2.0, "b": 5.0}, 10.0),
+        (r"\int_0^2 s^3 \, ds", {}, 4.0),
+        (r"\lvert -3 \rvert + |2 - 5|", {}, 6.0),
+        (r"\lceil x \rceil - \lfloor x \rfloor", {"x": 2.5}, 1.0),
+        (r"\lVert v \rVert^2", {"v": COLUMN}, 25.0),
+        (r"\lVert A \rVert_F", {"A": A}, np.linalg.norm(A)),
+        (r"\lVert A \rVert_*", {"A": A}, np.linalg.norm(A, "nuc")),
+        (r"\lVert A \rVert_2", {"A": A}, np.linalg.norm(A, 2)),
+        (r"v^\top A v", {"A": A, "v": COLUMN}, (COLUMN.T @ A @ COLUMN).item()),
+        (r"(A B)^{-1} A", {"A": A, "B": B}, np.linalg.inv(A @ B) @ A),
+        (r"A^{-\top}", {"A": A}, np.linalg.inv(A).T),
+        (r"A^2", {"A": A}, A @ A),
+        (r"\operatorname{tr} A B", {"A": A, "B": B}, np.trace(A @ B)),
+        (r"\langle A, B \rangle", {"A": A, "B": B}, (A * B).sum()),
+        (r"[A B]_{12}", {"A": A, "B": B}, None),
+        (r"\det A", {"A": A}, 5.5),
+        (r"f(x)^2 y", {"f": math.sqrt, "x": 9.0, "y": 2.0}, 18.0),
+        (r"f(x)^2 y", {"f": 3.0, "x": 2.0, "y": 5.0}, 60.0),
+        (r"\nabla f(x) + \nabla^2 f(x)", {r"\nabla f": abs, r"\nabla^2 f": abs, "x": 4.0}, 8.0),
+        (r"x^{(k+1)} - x^{(k)}", {"x": [1.0, 4.0, 9.0], "k": 1}, 5.0),
+        (r"\hat m_{k-1}", {r"\hat m": [7.0, 8.0], "k": 2}, 8.0),
+        (r"X_{ij} + X_{i,j+1}", {"X": one_based(A), "i": 1, "j": 1}, 3.0),
+        (r"\beta_1^k", {r"\beta_1": 0.5, "k": 3}, 0.125),
+        (r"\frac{\partial S}{\partial b} + 1", {r"\frac{\partial S}{\partial b}": 4.0}, 5.0),
+        (r"1\{a < b\} - 1\{a = b\}", {"a": 1.0, "b": 2.0}, 1.0),
+        (CASES, {"x": -3.0}, 3.0),
+        (CASES, {"x": 2.0}, 2.0),
+        (r"\begin{pmatrix} a & 0 \\ 1 & b \end{pmatrix}", {"a": 2.0, "b": 3.0}, [[2, 0], [1, 3]]),
+        (r"\underbrace{a + 1}_{\text{more}} b", {"a": 1.0, "b": 3.0}, 6.0),
+        (r"t \bmod 101", {"t": 203}, 1.0),
+        (r"a \pm b", {"a": 1.0, "b": 2.0, r"\pm": -1}, -1.0),
+    ],
+)  # fmt: skip
+def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
+    if right is None:
+        with pytest.raises(Unread):
+            Display("eq-planted", tex).value(names)
+    else:
+        np.testing.assert_allclose(Display("eq-planted", tex).value(names), right, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("tex", "names", "said"),
+    [
+        (r"a + \foo b", {"a": 1.0}, r"'\\\\foo' is not understood after 'a \+'"),
+        (r"a + ", {"a": 1.0}, "something is missing"),
+        (r"(a + b", {"a": 1.0}, r"'\(' is not closed by '\)'"),
+        (r"a + b", {"a": 1.0}, "b has no number: bind it"),
+        (r"x_{k+1}", {"x": [1.0], "k": 3}, "nothing stands at the index 4"),
+        (r"f + 1", {"f": math.sqrt}, "number is needed where"),
+        (r"f x", {"f": math.sqrt, "x": 1.0}, "function stands without its argument"),
+        (r"A B", {"A": A, "B": COLUMN.T}, "no product of shapes"),
+        (r"A + v", {"A": A, "v": COLUMN}, "no sum of shapes"),
+        (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
+        (r"\sum_j j", {}, "'j' has no range: bind it to range"),
+        (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
+        (r"\arg\min_x f", {}, r"arg"),
+        (r"\lVert A \rVert_7", {"A": A}, "norm '7'"),
+    ],
+)
+def test_what_is_not_understood_is_named_with_a_cure(tex, names, said):
+    with pytest.raises(Unread, match=said):
+        Display("eq-planted", tex).value(names)
+
+
+def test_expectations_average_over_worlds():
+    worlds = [(0.25, {"x": -2.0}), (0.75, {"x": 2.0})]
+    assert value(r"\mathbb{E} x", worlds) == 1.0
+    assert (
+        value(r"\mathbb{E}[x^2] - (\mathbb{E} x)^2", worlds)
+        == value(r"\operatorname{Var} x", worlds)
+        == 3.0
+    )
+    assert value(r"\Pr(x > 0)", worlds) == 0.75
+    assert value(r"\mathbb{E}[x \mid x > 0]", worlds) == 2.0
+    columns = [(0.5, {"x": COLUMN}), (0.5, {"x": -COLUMN})]
+    np.testing.assert_allclose(value(r"\operatorname{Var}(x)", columns), COLUMN @ COLUMN.T)
+
+
+def holds(tex, names, **options):
+    return bool(Display("eq-planted", tex).holds(names, **options))
+
+
+def test_a_display_holds_if_all_of_its_statements_do():
+    both = r"\begin{aligned} y &= 2 x, \\ z &= y + 1 \quad (x \ge 1) . \end{aligned}"
+    assert holds(both, {"x": 1.0, "y": 2.0, "z": 3.0})
+    assert not holds(both, {"x": 1.0, "y": 2.0, "z": 4.0})
+    assert not holds(both, {"x": 0.0, "y": 0.0, "z": 1.0})
+    assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
+
+
+def test_a_tight_bound_is_attained():
+    assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
+    assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
+    assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+
+
+def test_a_display_without_a_relation_states_nothing_that_holds():
+    assert not holds("a + b", {"a": 1.0, "b": 2.0})
+
+
+def test_the_verdict_shows_both_sides():
+    verdict = Display("eq-planted", "a = 2 b").holds({"a": 1.0, "b": 2.0})
+    assert repr(verdict) == "eq-planted does not hold:  1.0 = 4.0"
+
+
+def test_a_label_that_the_book_does_not_have_is_named():
+    with pytest.raises(KeyError, match="eq-nowhere"):
+        displayed("eq-nowhere")
+
+
+def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
+    trial = Trial("eq-planted", "y = a x + b")
+    assert trial.holds({"y": 5.0, "a": 1.0, "x": 2.0, "b": 3.0})
+    survivors, n_mutants = trial.survivors()
+    assert 0 < len(survivors) < n_mutants
+    assert any("the factor a is lost" in survivor for survivor in survivors)  # a is 1
+    assert trial.holds({"y": 13.0, "a": 5.0, "x": 2.0, "b": 3.0})
+    assert trial.survivors() == ([], n_mutants)
+
+
+def test_mutants_are_other_statements_and_each_stands_once():
+    tex = r"m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k^2 \le \sqrt{\frac{a}{b}}"
+    found = list(mutants(tex))
+    assert len(found) == len({text for _, text in found}) > 15
+    done = " ".join(what for what, _ in found)
+    for kind in (
+        "becomes",
+        "exponent",
+        "turned over",
+        "root",
+        "brackets",
+        r"+ becomes -",
+        r"\le becomes \ge",
+    ):
+        assert kind in done
+    assert tex not in {text for _, text in found}
+
+
+def test_a_display_of_the_book_is_read_from_its_page_and_each_mutant_told(rng):
+    beta, g = 0.8, rng.normal(size=9)
+    means = [(1 - beta) * beta ** np.arange(k - 1, -1, -1) @ g[:k] for k in range(10)]
+    equation = tried("eq-adam-mean")
+    for k in range(1, 10):
+        assert equation.holds({"m": means, r"\beta_1": beta, "g": one_based(g), "k": k})
+    survivors, n_mutants = equation.survivors()
+    assert survivors == []
+    assert n_mutants > 20
+
+
+def test_every_step_of_a_sample_has_the_right_mean(rng):
+    G, size = rng.normal(size=(5, 3)), 2
+    chosen = list(itertools.combinations(range(5), size))
+    worlds = [(1 / len(chosen), {"g": G[list(rows)].mean(0)[:, None]}) for rows in chosen]
+    names = {r"\nabla f": lambda x: G.mean(0)[:, None], "x": 0.0, "g": 0.0}
+    assert displayed("eq-sgd-unbiased").holds(names, worlds)

@@ -1,0 +1,223 @@
+"""Commands of the grammar: fractions, roots, sums, extremes, integrals, expectations, brackets.
+
+Each reads what follows it from the parser and gives its meaning, a function of a `Scope`.
+"""
+
+import functools
+
+import numpy as np
+
+from tools.formula import values
+from tools.formula.grammar import Meaning, Parser, Scope, is_true, reads
+from tools.formula.lexer import OPENING, RELATIONS, Unread, argument, canonical, split
+
+FOLDS = {
+    r"\sum": lambda terms: functools.reduce(values.plus, terms[1:], terms[0]) if terms else 0.0,
+    r"\prod": lambda terms: functools.reduce(values.times, terms, 1.0),
+    r"\max": lambda terms: max(map(values.number, terms)),
+    r"\min": lambda terms: min(map(values.number, terms)),
+}
+STATISTICS = {r"\mathbb{E}": values.mean, r"\operatorname{Var}": values.variance, r"\Pr": None}
+
+
+@reads(*STATISTICS)
+def statistic(parser, base, found) -> Meaning:
+    """Mean, variance or probability over the worlds, of a bracket or the rest of the term."""
+    if parser.token in ("[", "(", r"\{"):
+        inner = parser.bracket()
+    else:
+        start = parser.place
+        parser.term()
+        inner = parser.ts[start : parser.place]
+    of, *given = split(inner, r"\mid")
+    condition = given[0] if given and RELATIONS & set(given[0]) else None
+
+    def value(scope):
+        if base in scope.names:
+            return found(scope)(parser.of(inner)(scope))
+        if scope.worlds is None:
+            raise Unread(f"{base} needs `worlds`, pairs of a probability and bindings")
+        scopes = [(p, Scope(scope.names | names)) for p, names in scope.worlds]
+        if condition:
+            scopes = [(p, s) for p, s in scopes if is_true(condition, parser.phrases, s)]
+        total = sum(p for p, _ in scopes)
+        weights = [p / total for p, _ in scopes]
+        if base == r"\Pr":
+            return sum(
+                p * is_true(of, parser.phrases, s)
+                for p, (_, s) in zip(weights, scopes, strict=True)
+            )
+        return STATISTICS[base]([parser.of(of)(s) for _, s in scopes], weights)
+
+    return parser.scripted(value)
+
+
+@reads(r"\frac")
+def fraction(parser: Parser) -> Meaning:
+    above, below = parser.of(parser.argument()), parser.of(parser.argument())
+    return parser.scripted(lambda scope: values.over(above(scope), below(scope)))
+
+
+@reads(r"\sqrt")
+def root(parser: Parser) -> Meaning:
+    value = parser.of(parser.argument())
+    return parser.scripted(lambda scope: np.emath.sqrt(values.number(value(scope))))
+
+
+@reads("|")
+def bars(parser: Parser) -> Meaning:
+    end = parser.ts.index("|", parser.place) if "|" in parser.ts[parser.place :] else None
+    if end is None:
+        raise Unread("'|' is not closed by '|'")
+    value, parser.place = parser.of(parser.ts[parser.place : end]), end + 1
+    return parser.scripted(lambda scope: np.abs(values.number(value(scope))))
+
+
+@reads(r"\underbrace", r"\overbrace")
+def braced(parser: Parser) -> Meaning:
+    value = parser.of(parser.argument())
+    if parser.token in ("_", "^"):
+        parser.script()
+    return value
+
+
+@reads(*values.FUNCTIONS)
+def function(parser: Parser) -> Meaning:
+    f = values.FUNCTIONS[parser.ts[parser.place - 1]]
+    base = parser.of(parser.script()) if parser.token == "_" else None
+    exponent = parser.script() if parser.token == "^" else None
+    inner = parser.of(parser.bracket()) if parser.token in ("(", "[", r"\{") else parser.term()
+
+    def value(scope):
+        of = inner(scope)
+        result = f(of if f is np.linalg.det else values.number(of))
+        return result if base is None else result / np.log(values.number(base(scope)))
+
+    return value if exponent is None else functools.partial(parser.raised, value, exponent)
+
+
+@reads(r"\sum", r"\prod", r"\max", r"\min")
+def folded(parser: Parser) -> Meaning:
+    """A sum, a product, or an extreme: over an index, or of what a bracket lists."""
+    fold = FOLDS[parser.ts[parser.place - 1]]
+    lower = upper = None
+    while parser.token in ("_", "^"):
+        sign, script = parser.token, parser.script()
+        lower, upper = (script, upper) if sign == "_" else (lower, script)
+    if lower is None:
+        inner = [parser.of(part) for part in split(parser.bracket(), ",")]
+        return parser.scripted(lambda scope: fold([value(scope) for value in inner]))
+    body = parser.term()
+
+    def value(scope):
+        found = places(parser, lower, upper, scope)
+        return fold([body(scope.having(**{lower[0]: place})) for place in found])
+
+    return value
+
+
+def places(parser, lower, upper, scope):
+    """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
+    name, relation, rest = lower[0], lower[1:2], lower[2:]
+    if relation == ("=",):
+        first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
+        return range(first, last + 1)
+    if relation == (r"\in",):
+        return parser.of(rest)(scope)
+    if not hasattr(scope.names.get(name), "__iter__"):
+        raise Unread(f"{name!r} has no range: bind it to range(1, n + 1), for instance")
+    if not relation:
+        return scope.names[name]
+    return [
+        place
+        for place in scope.names[name]
+        if is_true(lower, parser.phrases, scope.having(**{name: place}))
+    ]
+
+
+@reads(r"\int")
+def integral(parser: Parser) -> Meaning:
+    lower, upper = parser.of(parser.script()), parser.of(parser.script())
+    rest = range(len(parser.ts) - 2, parser.place, -1)
+    end = next((i for i in rest if parser.ts[i] == "d"), None)
+    if end is None:
+        raise Unread("an integral ends with its d, such as ds")
+    body, name = parser.of(parser.ts[parser.place : end]), parser.ts[end + 1]
+    parser.place = end + 2
+
+    def value(scope):
+        ends = (values.number(side(scope)) for side in (lower, upper))
+        return values.integral(lambda at: body(scope.having(**{name: at})), *ends)
+
+    return value
+
+
+@reads(*OPENING)
+def enclosed(parser: Parser) -> Meaning:
+    """A bracket, a norm, floor and ceiling, an inner product, cases or a matrix."""
+    parser.place -= 1
+    opening, inner = parser.token, parser.bracket()
+    if opening == r"\lVert":
+        kind = canonical(parser.script()) if parser.token == "_" else ""
+        value = parser.of(inner)
+        return parser.scripted(lambda scope: values.norm(value(scope), kind))
+    reader = INSIDE.get(opening, lambda parser, inner: parser.of(inner))
+    return parser.scripted(reader(parser, inner))
+
+
+def matrix(parser, inner) -> Meaning:
+    rows = [[parser.of(x) for x in split(row, "&")] for row in split(inner, r"\\") if row]
+    return lambda scope: np.block([[np.atleast_2d(x(scope)) for x in row] for row in rows])
+
+
+def product(parser, inner) -> Meaning:
+    first, second = map(parser.of, split(inner, ","))
+    return lambda scope: values.inner(first(scope), second(scope))
+
+
+def changed(by) -> Meaning:
+    """Reads a bracket that changes the number in it."""
+
+    def read(parser, inner):
+        value = parser.of(inner)
+        return lambda scope: by(values.number(value(scope)))
+
+    return read
+
+
+def cases(parser, inner) -> Meaning:
+    rows = [split(row, "&") for row in split(inner, r"\\") if row]
+
+    def chosen(scope):
+        for value, condition in rows:
+            if r"\text" in condition and "otherwise" in canonical(condition):
+                return parser.of(_ended(value))(scope)
+            if is_true(_without_words(_ended(condition)), parser.phrases, scope):
+                return parser.of(_ended(value))(scope)
+        raise Unread("none of the cases applies")
+
+    return chosen
+
+
+def _ended(ts):
+    return ts[:-1] if ts and ts[-1] in (",", ".", ";") else ts
+
+
+def _without_words(ts):
+    """A condition without its `if`."""
+    if r"\text" not in ts:
+        return ts
+    place = ts.index(r"\text")
+    _, end = argument(ts, place + 1)
+    return _without_words([*ts[:place], *ts[end:]])
+
+
+INSIDE = {
+    r"\begin{cases}": cases,
+    r"\begin{pmatrix}": matrix,
+    r"\begin{bmatrix}": matrix,
+    r"\langle": product,
+    r"\lvert": changed(np.abs),
+    r"\lfloor": changed(np.floor),
+    r"\lceil": changed(np.ceil),
+}

@@ -1,0 +1,100 @@
+"""Mutants of LaTeX: displays that a slip of the pen would give, each of them another statement.
+
+A test that binds numbers to a display is worth something if the mutants under the same numbers
+turn out false. Those that no number can tell apart, such as the order of two factors, are not made.
+"""
+
+from collections.abc import Iterator
+
+from tools.formula.grammar import GREEK
+from tools.formula.lexer import NAMING, Unread, argument, closing, tokens
+
+SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
+SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
+PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
+
+
+def mutants(tex: str) -> Iterator[tuple[str, str]]:
+    """Pairs of what was done and the LaTeX that came of it, each once."""
+    seen = {" ".join(tokens(tex))}
+    for what, changed in _mutants(tokens(tex)):
+        text = " ".join(changed)
+        if text not in seen:
+            seen.add(text)
+            yield what, text
+
+
+def _mutants(ts):
+    words = _inside_words(ts)
+    for place in range(len(ts)):
+        if place not in words:
+            yield from _exchanged(ts, place)
+            yield from _lost(ts, place)
+
+
+def _exchanged(ts, place):
+    """Another sign, digit or symbol in this place, a fraction upside down."""
+    before, token, after = ts[:place], ts[place], ts[place + 1 :]
+    if token in SIGNS:
+        yield f"{token} becomes {SIGNS[token]}", [*before, SIGNS[token], *_closed(token, after)]
+    if token.isdigit():
+        other = str((int(token) + 1) % 10)
+        yield f"{token} becomes {other}", [*before, other, *after]
+    if _is_symbol(token):
+        for other in sorted({t for t in ts if _is_symbol(t) and t != token})[:2]:
+            yield f"{token} becomes {other}", [*before, other, *after]
+    if token == r"\frac":
+        above, middle = argument(ts, place + 1)
+        below, end = argument(ts, middle)
+        turned = ["{", *below, "}", "{", *above, "}"]
+        yield "a fraction is turned over", [*before, token, *turned, *ts[end:]]
+
+
+def _lost(ts, place):
+    """What stands here left out: an exponent, a root, a pair of brackets, a factor."""
+    before, token, after = ts[:place], ts[place], ts[place + 1 :]
+    if token == "^":
+        inner, end = argument(ts, place + 1)
+        yield f"the exponent {' '.join(inner)} is lost", [*before, *ts[end:]]
+    if token == r"\sqrt":
+        inner, end = argument(ts, place + 1)
+        yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
+    if token in ("(", "["):
+        end = closing(ts, place)
+        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+    if _is_factor(ts, place):
+        yield f"the factor {token} is lost", [*before, *after]
+
+
+def _is_symbol(token):
+    return (len(token) == 1 and token.isalpha()) or token in GREEK
+
+
+def _is_factor(ts, place):
+    """A symbol or digit without scripts that stands beside another factor."""
+    token, before = ts[place], ts[place - 1] if place else ""
+    following = ts[place + 1] if place + 1 < len(ts) else ""
+    if not (_is_symbol(token) or token.isdigit()) or before in ("_", "^", "/", r"\frac", r"\sqrt"):
+        return False
+    has_neighbour = _is_symbol(following) or following in (r"\frac", r"\sqrt", "(", r"\lVert")
+    return following not in ("_", "^", "'") and has_neighbour and not before.isdigit()
+
+
+def _inside_words(ts):
+    """Places inside of `\\text{...}` and the like, which are names."""
+    places = set()
+    for place, token in enumerate(ts):
+        if token in NAMING and token not in (r"\hat", r"\bar", r"\tilde", r"\dot"):
+            try:
+                places |= set(range(place + 1, argument(ts, place + 1)[1]))
+            except Unread:
+                continue
+    return places
+
+
+def _closed(token, after):
+    if token not in PARTNERS:
+        return after
+    closing_one, other = PARTNERS[token]
+    place = after.index(closing_one)
+    return [*after[:place], other, *after[place + 1 :]]

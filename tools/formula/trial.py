@@ -1,0 +1,51 @@
+"""Whether a test would have noticed: the mutants of a display under the numbers that it bound."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tools.formula.displayed import Display, Verdict, displayed
+from tools.formula.mutants import mutants
+
+
+@dataclass(frozen=True)
+class Trial(Display):
+    """A display that remembers what it was asked, and answers as the display does."""
+
+    asked: list = field(default_factory=list)
+
+    def holds(self, *names, **options):
+        return self._remembered("holds", names, options)
+
+    def value(self, *names, **options):
+        return self._remembered("value", names, options)
+
+    def _remembered(self, question, names, options):
+        answer = getattr(Display(self.label, self.tex), question)(*names, **options)
+        self.asked.append((question, names, options, answer))
+        return answer
+
+    def survivors(self) -> tuple[list[str], int]:
+        """(mutants that answer every question as the page does, number of all mutants)."""
+        made = list(mutants(self.tex))
+        return [f"{what}: {tex}" for what, tex in made if self._answers_alike(tex)], len(made)
+
+    def _answers_alike(self, tex):
+        mutant = Display(self.label, tex)
+        return all(_is_alike(mutant, *asked) for asked in self.asked)
+
+
+def tried(label: str) -> Trial:
+    """The display of the label, remembering."""
+    display = displayed(label)
+    return Trial(display.label, display.tex)
+
+
+def _is_alike(mutant, question, names, options, answer):
+    try:
+        other = getattr(mutant, question)(*names, **options)
+    except Exception:  # what cannot be read or computed is told from what can
+        return False
+    if isinstance(answer, Verdict):
+        return bool(other) == bool(answer)
+    return np.shape(other) == np.shape(answer) and np.allclose(other, answer, rtol=1e-9, atol=0)
