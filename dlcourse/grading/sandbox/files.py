@@ -101,8 +101,9 @@ def _in(stem):
 
 def shared_with(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that would be shown, because they lie in a folder of libraries."""
-    shown = [path.resolve() for path in visible()]
-    return [p for p in paths if any(p.resolve().is_relative_to(path) for path in shown)]
+    shown = {path.resolve() for path in visible()}
+    places = ((path, path.resolve()) for path in paths)
+    return [path for path, place in places if not shown.isdisjoint((place, *place.parents))]
 
 
 def without(roots: Iterable[Path], hidden_paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -6,7 +6,6 @@ all would prove nothing. What nobody may see is tried for itself: the very bundl
 output of this run, the masters of the course, the modules that answer a question.
 """
 
-import collections
 import itertools
 import os
 import secrets
@@ -177,14 +176,18 @@ def _probe_files(zygote, student, paths):
 
 def _below(path):
     """`path`, and what lies nearest in it, but no library and no link to one."""
-    waiting = collections.deque([path])
-    while waiting:
-        found = waiting.popleft()
-        yield found
-        if found.is_dir() and not found.is_symlink() and os.access(found, os.R_OK | os.X_OK):
-            entries = sorted(found.iterdir())
-            libraries = {*files.shared_with(entries)}
-            waiting += [entry for entry in entries if entry not in libraries]
+    level = [path]
+    while level:
+        yield from level
+        entries = [
+            entry for folder in filter(_is_open, level) for entry in sorted(folder.iterdir())
+        ]
+        libraries = {*files.shared_with(entries)}
+        level = [entry for entry in entries if entry not in libraries]
+
+
+def _is_open(path):
+    return path.is_dir() and not path.is_symlink() and os.access(path, os.R_OK | os.X_OK)
 
 
 def _ways_to_libraries(folder):
