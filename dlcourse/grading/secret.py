@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+from dlcourse.grading.partial import beside
+
 NAME = "course.secret"
 N_BYTES = 32
 
@@ -52,7 +54,7 @@ def _make(path):
 
 
 def _partial(path, data):
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = beside(path)
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)

@@ -12,7 +12,7 @@ import pkgutil
 import platform
 import re
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 import dlcourse
@@ -140,11 +140,14 @@ def _version(module):
     try:
         return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
-        distributions = _distributions().get(module, ())
-        return " ".join(importlib.metadata.version(name) for name in sorted(set(distributions)))
+        found = distributions().get(module, ())
+        return " ".join(importlib.metadata.version(name) for name in sorted(set(found)))
 
 
-_distributions = functools.cache(importlib.metadata.packages_distributions)  # slow
+@functools.cache  # slow: it reads what every installed package lists
+def distributions() -> Mapping[str, list[str]]:
+    """Names of the distributions that each module came with."""
+    return importlib.metadata.packages_distributions()
 
 
 def _parts(path):

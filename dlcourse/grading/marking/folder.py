@@ -1,12 +1,11 @@
 """Grade a folder of submissions from beginning to end: collect, grade, report."""
 
 import os
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dlcourse.grading import secret
+from dlcourse.grading import partial, secret
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.marking import collection, exports, gradebooks, moments, report, roster
 from dlcourse.grading.marking.collection import NO_RULES, Rules
@@ -14,8 +13,6 @@ from dlcourse.grading.marking.runs import Setting, run
 from dlcourse.grading.marking.store import Store
 from dlcourse.grading.marking.summary import not_graded
 from dlcourse.grading.sandbox.execution import STRICT, UNTRUSTED
-
-PARTIAL = re.compile(r"\..*\.(\d+)\.partial")
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,9 @@ def grade_folder(
     with Store(output / "results.sqlite") as store:
         rows = exports.rows(hand_ins, run(homework, hand_ins, store, setting))
         unwritten = []
-        path = report.write(homework, rows, output, store, rules.roster, unwritten)
-        about = gradebooks.notes(homework, rows, rules.roster)
-        return Finished(rows, path, [*store.notes, *about], unwritten)
+        books = gradebooks.filled(homework, rows, rules.roster)
+        path = report.write(homework, rows, output, store, books, unwritten)
+        return Finished(rows, path, [*store.notes, *books.notes], unwritten)
 
 
 def rules(deadline="", times="", roster_file="", name_pattern="") -> Rules:
@@ -85,7 +82,4 @@ def _make_ready(output):
             f"The folder {output} cannot be written ({error.strerror}). Name another one with "
             "--output."
         ) from error
-    for path in output.rglob(".*.partial"):
-        match = PARTIAL.fullmatch(path.name)
-        if match and not Path("/proc", match[1]).exists():
-            path.unlink(missing_ok=True)
+    partial.sweep(output)

@@ -8,6 +8,7 @@ say. Sources: Canvas, lib/gradebook_importer.rb; Moodle, mod/assign/feedback/off
 import csv
 import io
 import re
+from typing import NamedTuple
 
 from dlcourse.grading.homework import Homework
 from dlcourse.grading.marking.collection import COUNTS
@@ -26,6 +27,14 @@ MOODLE_HEAD = [
     "Feedback comments",
 ]
 UNTRUSTED_NOTE = "untrusted: graded where no sandbox held"
+
+
+class Gradebooks(NamedTuple):
+    """The two tables as text, and what is to be said of them."""
+
+    canvas: str
+    moodle: str
+    notes: tuple[str, ...]
 
 
 def canvas_csv(homework: Homework, rows: list[Row], roster: Roster | None) -> tuple[str, str]:
@@ -90,10 +99,12 @@ def moodle_csv(homework: Homework, rows: list[Row], roster: Roster | None) -> tu
     return _csv([header, *lines], roster.delimiter), " ".join(dict.fromkeys(notes))
 
 
-def notes(homework: Homework, rows: list[Row], roster: Roster | None) -> list[str]:
-    """What is to be said of both tables."""
-    written = (table(homework, rows, roster) for table in (canvas_csv, moodle_csv))
-    return [note for _, note in written if note]
+def filled(homework: Homework, rows: list[Row], roster: Roster | None) -> Gradebooks:
+    """Both tables, and what is to be said of them."""
+    tables, notes = zip(
+        canvas_csv(homework, rows, roster), moodle_csv(homework, rows, roster), strict=True
+    )
+    return Gradebooks(*tables, tuple(note for note in notes if note))
 
 
 def _counted(rows):

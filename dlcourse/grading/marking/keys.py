@@ -58,7 +58,7 @@ class Keys:
 
     def __init__(self, homework: Homework, isolation: str, limits: Limits, secret: bytes):
         self.homework, package = homework, dependencies.package()
-        grader, self._names = package.closure(GRADER)
+        _, self._names = package.closure(GRADER)
         shared = TESTS_USE, homework.setup, homework.oracle
         self._tests = {}
         for question in homework.questions:
@@ -68,7 +68,7 @@ class Keys:
             self._names |= foreign
             self._tests[question.id] = package.digest(modules)
         how = json.dumps([isolation, asdict(limits), homework.flagged, homework.needs_torch])
-        self._shared = _hash(grader_version(), package.digest(grader), how, secret.hex())
+        self._shared = _hash(grader_version(), how, secret.hex())
 
     @property
     def foreign(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 
+from dlcourse.grading.marking.dependencies import distributions
+
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 EXTRA = re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")
 
@@ -31,7 +33,7 @@ def not_brought(modules: Iterable[str], extras: tuple[str, ...]) -> list[str]:
 
 
 def _distributions(root):
-    return {_normal(name) for name in metadata.packages_distributions().get(root, ())}
+    return {_normal(name) for name in distributions().get(root, ())}
 
 
 @functools.cache

@@ -7,7 +7,6 @@ characters, which could make code read otherwise than it runs.
 import functools
 import hashlib
 import json
-import os
 import re
 import statistics
 import unicodedata
@@ -22,10 +21,11 @@ from dlcourse.grading.homework import Homework
 from dlcourse.grading.marking import exports, gradebooks, similarity, summary
 from dlcourse.grading.marking.collection import COUNTS
 from dlcourse.grading.marking.exports import Row
+from dlcourse.grading.marking.gradebooks import Gradebooks
 from dlcourse.grading.marking.results import NOT_GRADED
-from dlcourse.grading.marking.roster import Roster
 from dlcourse.grading.marking.similarity import Pair, Similarity
 from dlcourse.grading.marking.store import Store
+from dlcourse.grading.partial import beside
 
 N_BARS = 10
 SHOWN_CHARACTERS = 20_000  # of one cell's code or output
@@ -36,12 +36,13 @@ def write(
     rows: list[Row],
     folder,
     store: Store | None = None,
-    roster: Roster | None = None,
+    books: Gradebooks | None = None,
     unwritten: list[str] | None = None,
 ) -> Path:
     """Write everything below `folder`; returns the class report.
 
-    What a student's cells showed is taken from `store`, one student at a time. A file that cannot
+    What a student's cells showed is taken from `store`, one student at a time; `books` are the
+    gradebooks, filled in without a roster if they are not given. A file that cannot
     be written gets a line in `unwritten`, and the others are written; without it, `OSError`.
     """
 
@@ -55,9 +56,10 @@ def write(
             unwritten.append(f"{path} cannot be written ({error.strerror}).")
 
     folder, alike = Path(folder), look_alikes(homework, rows)
+    books = books or gradebooks.filled(homework, rows, None)
     put(folder / "grades.csv", exports.grades_csv(homework, rows, alike))
-    put(folder / "canvas.csv", gradebooks.canvas_csv(homework, rows, roster)[0])
-    put(folder / "moodle.csv", gradebooks.moodle_csv(homework, rows, roster)[0])
+    put(folder / "canvas.csv", books.canvas)
+    put(folder / "moodle.csv", books.moodle)
     put(folder / "results.json", exports.results_json(homework, rows))
     for row in rows:
         if row.result:
@@ -66,8 +68,7 @@ def write(
             full = store and store.full(row.result)
             page = student_page(homework, replace(row, result=full) if full else row)
             put(home / "report.html", page)
-    notes = gradebooks.notes(homework, rows, roster)
-    put(folder / "class.html", class_page(homework, rows, alike, tuple(notes)))
+    put(folder / "class.html", class_page(homework, rows, alike, books.notes))
     return folder / "class.html"
 
 
@@ -239,6 +240,6 @@ def _template(name):
 
 def _put(path, text):
     """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another run may write too
+    partial = beside(path)
     partial.write_text(text, encoding="utf-8", errors="replace")
     partial.replace(path)

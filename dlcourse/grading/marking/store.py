@@ -54,12 +54,11 @@ class Store:
 
     def find(self, key: Key) -> Result | None:
         """The result under this very key, if there is one."""
-        return self._read(Result.from_json, "SELECT record FROM results WHERE key = ?", key.result)
+        return self._result(key.result)
 
     def full(self, result: Result) -> Result | None:
         """A light result with what its cells showed, if it is stored."""
-        query = "SELECT record FROM results WHERE key = ?"
-        return self._read(Result.from_json, query, result.key)
+        return self._result(result.key)
 
     def known(self, key: Key) -> dict[str, GradedQuestion]:
         """Questions of this submission that were graded by the tests that the homework has now."""
@@ -123,6 +122,9 @@ class Store:
     def _transaction(self):
         self._connection.execute("BEGIN IMMEDIATE")
         return self._connection  # as a context manager it commits, or rolls back
+
+    def _result(self, key):
+        return self._read(Result.from_json, "SELECT record FROM results WHERE key = ?", key)
 
     def _read(self, parse, query, *parameters):
         """The first record, parsed; None if there is none, or none that can be read."""

@@ -16,6 +16,17 @@ def homework(name="logistic_regression"):
     return master.read(HOMEWORK / name / "master.ipynb")
 
 
+def hidden_tests():
+    """(name of the homework, question, test) of every hidden test."""
+    return [
+        (name, question, test)
+        for name in NAMES
+        for question in homework(name).questions
+        for test in question.tests
+        if test.is_hidden
+    ]
+
+
 @functools.cache
 def _released(homework):
     return json.dumps(release.student_notebook(homework))

@@ -6,15 +6,9 @@ import pytest
 from nbclient import NotebookClient
 
 from dlcourse.grading.recording import TESTS_USE, InProcess, attempt, namespace_of
-from tests.library.grading.samples import HOMEWORK, NAMES, homework
+from tests.library.grading.samples import HOMEWORK, NAMES, hidden_tests, homework
 
-TESTS = [
-    (name, question, test)
-    for name in NAMES
-    for question in homework(name).questions
-    for test in question.tests
-    if test.is_hidden
-]
+TESTS = hidden_tests()
 
 
 def said(notebook):

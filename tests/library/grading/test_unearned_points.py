@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from dlcourse.grading.recording import TESTS_USE, InProcess, attempt, namespace_of
-from tests.library.grading.samples import NAMES, homework
+from tests.library.grading.samples import NAMES, hidden_tests, homework
 
 N_SEEDS = 8
-HIDDEN = [
-    (name, question, test)
-    for name in NAMES
-    for question in homework(name).questions
-    for test in question.tests
-    if test.is_hidden
-]
+HIDDEN = hidden_tests()
 IDS = [f"{name} {question.id} {test.name}" for name, question, test in HIDDEN]
 FILLINGS = (0.0, 1.0, -1.0, 0.5, np.nan, np.inf, -np.inf)
 
