@@ -67,10 +67,14 @@ def pages(root):
     return {path.as_posix(): prose(Path(root, path)) for path in sources}
 
 
+def without_code(text):
+    """The Markdown of a page without the examples in it."""
+    return INLINE.sub("", FENCED.sub("", text))
+
+
 def stated(page, text):
     """The statements of a page in their order, those without a label included."""
-    text = INLINE.sub("", FENCED.sub("", text))
-    found = []
+    text, found = without_code(text), []
     for match in STATEMENT.finditer(text):
         if match["kind"]:
             label = LABEL.search(match["options"])
@@ -85,7 +89,7 @@ def stated(page, text):
 
 def displays(text):
     """label -> LaTeX of the displayed equations of a page that have a label."""
-    found = STATEMENT.finditer(INLINE.sub("", FENCED.sub("", text)))
+    found = STATEMENT.finditer(without_code(text))
     return {match["eq"]: match["tex"] for match in found if match["eq"]}
 
 

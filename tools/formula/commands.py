@@ -175,8 +175,8 @@ def product(parser, inner) -> Meaning:
     return lambda scope: values.inner(first(scope), second(scope))
 
 
-def changed(by) -> Meaning:
-    """Reads a bracket that changes the number in it."""
+def changed(by):
+    """Reader of a bracket that changes the number in it."""
 
     def read(parser, inner):
         value = parser.of(inner)

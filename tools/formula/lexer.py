@@ -8,7 +8,7 @@ TOKEN = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\operatorname\*?|\\[a-zA-Z]+|\\.
 LOOKS = {r"\left", r"\right", r"\displaystyle", r"\limits", r"\,", r"\;", r"\:", r"\!", r"\ ", "~"}
 LOOKS |= {rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", *"lrm")}
 LINES = {rf"\{edge}{{{name}}}" for edge in ("begin", "end") for name in ("aligned", "gathered")}
-SAME = {r"\leq": r"\le", r"\geq": r"\ge", r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\|": r"\Vert"}
+SAME = {r"\leq": r"\le", r"\geq": r"\ge", r"\dfrac": r"\frac", r"\tfrac": r"\frac"}
 SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text", r"\leftarrow": "="}
 
 OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
