@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.book.evaluation import Outcome, displayed  # noqa: F401  a fixture of every test
 from tests.book.ledger import Ledger
 
 # Whatever the machine does besides, the same examples are drawn, and slowness is no failure.
@@ -20,6 +21,7 @@ settings.load_profile("steady")
 
 def pytest_configure(config):
     config.pluginmanager.register(Ledger(config.rootpath), "ledger")
+    config.pluginmanager.register(Outcome(), "outcome")
 
 
 @pytest.fixture(autouse=True)

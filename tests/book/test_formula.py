@@ -8,7 +8,7 @@ import pytest
 
 from tools.formula import Display, Unread, displayed, one_based
 from tools.formula.mutants import mutants
-from tools.formula.trial import Trial, tried
+from tools.formula.trial import Trial
 
 
 def value(tex, worlds):
@@ -158,11 +158,11 @@ def test_a_label_that_the_book_does_not_have_is_named():
 def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     trial = Trial("eq-planted", "y = a x + b")
     assert trial.holds({"y": 5.0, "a": 1.0, "x": 2.0, "b": 3.0})
-    survivors, n_mutants = trial.survivors()
-    assert 0 < len(survivors) < n_mutants
+    survivors = trial.survivors()
+    assert len(survivors) < len(list(mutants(trial.tex)))
     assert any("the factor a is lost" in survivor for survivor in survivors)  # a is 1
     assert trial.holds({"y": 13.0, "a": 5.0, "x": 2.0, "b": 3.0})
-    assert trial.survivors() == ([], n_mutants)
+    assert trial.survivors() == []
 
 
 def test_mutants_are_other_statements_and_each_stands_once():
@@ -181,17 +181,6 @@ def test_mutants_are_other_statements_and_each_stands_once():
     ):
         assert kind in done
     assert tex not in {text for _, text in found}
-
-
-def test_a_display_of_the_book_is_read_from_its_page_and_each_mutant_told(rng):
-    beta, g = 0.8, rng.normal(size=9)
-    means = [(1 - beta) * beta ** np.arange(k - 1, -1, -1) @ g[:k] for k in range(10)]
-    equation = tried("eq-adam-mean")
-    for k in range(1, 10):
-        assert equation.holds({"m": means, r"\beta_1": beta, "g": one_based(g), "k": k})
-    survivors, n_mutants = equation.survivors()
-    assert survivors == []
-    assert n_mutants > 20
 
 
 def test_every_step_of_a_sample_has_the_right_mean(rng):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools import statements
 from tools.formula import values
+from tools.formula.docstrings import documented
 from tools.formula.grammar import GREEK, Scope, chain
 from tools.formula.lexer import NAMING, argument, key, tokens
 from tools.formula.lexer import statements as statements_in
@@ -17,19 +18,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @functools.cache
 def book() -> dict[str, str]:
-    """label -> LaTeX of every display of the book that has one."""
-    return {
+    """label -> LaTeX of every display of the pages, and of the docstrings behind them."""
+    pages = {
         label: tex
         for text in statements.pages(ROOT).values()
         for label, tex in statements.displays(text).items()
     }
+    return pages | documented(ROOT)
 
 
 def displayed(label: str) -> "Display":
-    """The display with this label; KeyError with the cure where the book has none."""
+    """The display with this label, or in the docstring of this dotted name.
+
+    KeyError with the cure where there is none.
+    """
     if label not in book():
         raise KeyError(
-            f"no display of the book has the label {label!r}: write `$$ ... $$ ({label})`"
+            f"no display has the label {label!r}: write `$$ ... $$ ({label})` on a page, or `.. math::` "
+            "in the docstring of this name"
         )
     return Display(label, book()[label])
 

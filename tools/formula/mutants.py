@@ -7,29 +7,38 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 from collections.abc import Iterator
 
 from tools.formula.grammar import GREEK
-from tools.formula.lexer import NAMING, Unread, argument, closing, tokens
+from tools.formula.lexer import (
+    CLOSING,
+    NAMING,
+    OPENING,
+    RELATIONS,
+    WIDE,
+    Unread,
+    argument,
+    closing,
+    tokens,
+)
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
+ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
+BOUND = "the bound becomes"
 
 
 def mutants(tex: str) -> Iterator[tuple[str, str]]:
-    """Pairs of what was done and the LaTeX that came of it, each once."""
-    seen = {" ".join(tokens(tex))}
-    for what, changed in _mutants(tokens(tex)):
-        text = " ".join(changed)
-        if text not in seen:
-            seen.add(text)
-            yield what, text
-
-
-def _mutants(ts):
-    words = _inside_words(ts)
+    """Pairs of what was done, and where, and the LaTeX that came of it, each once."""
+    ts = tokens(tex)
+    seen, words = {" ".join(ts)}, _inside_words(ts)
     for place in range(len(ts)):
-        if place not in words:
-            yield from _exchanged(ts, place)
-            yield from _lost(ts, place)
+        if place in words:
+            continue
+        near = " ".join(ts[max(place - 3, 0) : place + 4])
+        for what, changed in (*_exchanged(ts, place), *_lost(ts, place), *_scaled(ts, place)):
+            text = " ".join(changed)
+            if text not in seen:
+                seen.add(text)
+                yield f"{what} in {near}", text
 
 
 def _exchanged(ts, place):
@@ -64,6 +73,27 @@ def _lost(ts, place):
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
+
+
+def _scaled(ts, place):
+    """What bounds from above or below, a hundredth larger and a hundredth smaller."""
+    depth = sum((t in OPENING) - (t in CLOSING) for t in ts[:place])
+    if ts[place] not in (r"\le", r"\ge") or depth:
+        return
+    start = place + 1 + (ts[place + 1] == "&")
+    end, depth = start, 0
+    while end < len(ts) and (depth or ts[end] not in ENDS_OF_SIDES or _is_point(ts, end)):
+        depth += (ts[end] in OPENING) - (ts[end] in CLOSING)
+        end += 1
+    if ts[start:end] != ["0"]:
+        for factor in ("1.01", "0.99"):
+            side = [*factor, r"\cdot", "{", *ts[start:end], "}"]
+            yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
+
+
+def _is_point(ts, place):
+    """Whether it is the point inside of a number."""
+    return ts[place] == "." and place + 1 < len(ts) and ts[place + 1].isdigit()
 
 
 def _is_symbol(token):

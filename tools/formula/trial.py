@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tools.formula.displayed import Display, Verdict, displayed
+from tools.formula.displayed import Display, Verdict
 from tools.formula.mutants import mutants
 
 
@@ -25,20 +25,13 @@ class Trial(Display):
         self.asked.append((question, names, options, answer))
         return answer
 
-    def survivors(self) -> tuple[list[str], int]:
-        """(mutants that answer every question as the page does, number of all mutants)."""
-        made = list(mutants(self.tex))
-        return [f"{what}: {tex}" for what, tex in made if self._answers_alike(tex)], len(made)
+    def survivors(self) -> list[str]:
+        """Mutants that answer every question as the page does: what was done, and where."""
+        return [what for what, tex in mutants(self.tex) if self._answers_alike(tex)]
 
     def _answers_alike(self, tex):
         mutant = Display(self.label, tex)
         return all(_is_alike(mutant, *asked) for asked in self.asked)
-
-
-def tried(label: str) -> Trial:
-    """The display of the label, remembering."""
-    display = displayed(label)
-    return Trial(display.label, display.tex)
 
 
 def _is_alike(mutant, question, names, options, answer):

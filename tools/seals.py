@@ -1,0 +1,125 @@
+"""Words under seal: what no test can evaluate is kept as it was read, and a change shows itself.
+
+A page's words are sealed in `tests/book/seals/`, one sentence a line. A display that a test
+evaluates stands there by its label alone, one that none can with its LaTeX; an inline formula that
+repeats an evaluated display names it, so that a change of the one shows in the other. The tests
+fail where page and seal differ. `make seal` shows the difference and seals the page as it is: look
+at what it shows.
+"""
+
+import difflib
+import functools
+import re
+from pathlib import Path
+
+import yaml
+
+from tools import statements
+from tools.formula.lexer import RELATIONS, tokens
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path("tests", "book", "seals")
+DISPLAYS = FOLDER / "displays.yml"
+SENTENCE = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[^\s\d])")
+COST = re.compile(r"^\*\*Cost\*\* .*$", re.MULTILINE)  # tools/chapters.py writes it
+KEPT = re.compile(r"\s*(?:[:`|#]|[-*+] |\d+\. )")  # a line that begins like this stands alone
+FORMULA = re.compile(r"(?<![\\$])\$(?!\$)(?P<tex>[^$]+?)(?<!\\)\$(?!\$)")
+
+
+@functools.cache
+def displays(root=ROOT):
+    """What `displays.yml` lists: displays `sealed`, `survivors` among mutants, `one_sided`."""
+    path = Path(root, DISPLAYS)
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {part: found.get(part) or {} for part in ("sealed", "survivors", "one_sided")}
+
+
+def sources(root=ROOT):
+    """Text of each page of the book, and of the errata, by the name of its seal."""
+    found = {
+        path.removeprefix("book/").replace("/", "-").rpartition(".")[0]: text
+        for path, text in statements.pages(root).items()
+    }
+    errata = Path(root, "book", "errata.yml")
+    return found | ({"errata.yml": errata.read_text(encoding="utf-8")} if errata.exists() else {})
+
+
+def words(text, evaluated):
+    """The words of a page; `evaluated` has the tokens of the displays that a test evaluates."""
+    text = COST.sub("", text)
+    text = statements.STATEMENT.sub(lambda match: _display(match, evaluated), text)
+    text = FORMULA.sub(lambda match: match[0] + _repeated(match["tex"], evaluated), text)
+    return "".join(f"{line}\n" for block in re.split(r"\n\s*\n", text) for line in _lines(block))
+
+
+def _display(match, evaluated):
+    if match["kind"]:
+        return match[0]
+    tex = "" if match["eq"] in evaluated else " ".join(tokens(match["tex"])) + " "
+    return f"\n\n{tex}({match['eq']})\n\n"
+
+
+def _repeated(tex, evaluated):
+    """` [eq-name]` behind a formula that repeats a display, or a part of it that states something.
+
+    A name and its number, such as `k = 1`, is a setting and repeats nothing.
+    """
+    ts = tokens(tex)
+    if len(ts) < 5 or not RELATIONS & set(ts):
+        return ""
+    asked = f" {' '.join(ts)} "
+    label = next((name for name, shown in evaluated.items() if asked in shown), None)
+    return f" [{label}]" if label else ""
+
+
+def _lines(block):
+    lines = []
+    for line in block.splitlines():
+        if lines and not KEPT.match(line) and not KEPT.match(lines[-1]):
+            lines[-1] += " " + line.strip()
+        elif line.strip():
+            lines.append(" ".join(line.split()))
+    return [sentence for line in lines for sentence in SENTENCE.split(line)] + [""]
+
+
+def evaluated(root=ROOT):
+    """label -> tokens of the displays that are not sealed."""
+    shown = {
+        label: tex
+        for text in statements.pages(root).values()
+        for label, tex in statements.displays(text).items()
+    }
+    sealed = displays(root)["sealed"]
+    return {k: f" {' '.join(tokens(tex))} " for k, tex in shown.items() if k not in sealed}
+
+
+def differences(root=ROOT):
+    """name -> difference between its seal and the page, of all that differ."""
+    shown, found = evaluated(root), {}
+    pages = {name: words(text, shown) for name, text in sources(root).items()}
+    kept = {path.stem: path for path in Path(root, FOLDER).glob("*.txt")}
+    for name in sorted(pages.keys() | kept.keys()):
+        sealed = kept[name].read_text(encoding="utf-8") if name in kept else ""
+        if sealed != pages.get(name, ""):
+            lines = sealed.splitlines(), pages.get(name, "").splitlines()
+            said = difflib.unified_diff(*lines, f"sealed {name}", f"{name} as it is", "", "", 0, "")
+            found[name] = "\n".join(said)
+    return found
+
+
+def seal(root=ROOT):
+    """Seal every page as it is now, and return what differed."""
+    shown, found = evaluated(root), differences(root)
+    pages = sources(root)
+    Path(root, FOLDER).mkdir(parents=True, exist_ok=True)
+    for name in found:
+        path = Path(root, FOLDER, f"{name}.txt")
+        if name in pages:
+            path.write_text(words(pages[name], shown), encoding="utf-8")
+        else:
+            path.unlink()
+    return found
+
+
+if __name__ == "__main__":
+    print("\n\n".join(seal().values()) or "Every page is as it was sealed.")
