@@ -34,8 +34,8 @@ def displayed(label: str) -> "Display":
     """
     if label not in book():
         raise KeyError(
-            f"no display has the label {label!r}: write `$$ ... $$ ({label})` on a page, or `.. math::` "
-            "in the docstring of this name"
+            f"no display has the label {label!r}: write `$$ ... $$ ({label})` on a page, or "
+            "`.. math::` in the docstring of this name"
         )
     return Display(label, book()[label])
 
