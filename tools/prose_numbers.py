@@ -171,7 +171,9 @@ def set_in_code(source):
 SETS = {"code": set_in_code, "markdown": set_in_mathematics}
 
 
-INLINE_NUMBER = re.compile(r"(?<![\w.])\d+(?:(?:\{,\}|,)\d{3})*(?:\.\d+)?")
+INLINE_NUMBER = re.compile(
+    r"(?<![\w.])(\d+(?:(?:\{,\}|,)\d{3})*(?:\.\d+)?)(?:\s*\\cdot\s*10\^(?:\{(-?\d+)\}|(\d)))?"
+)
 
 
 def in_formulas(page, text, known):
@@ -181,19 +183,24 @@ def in_formulas(page, text, known):
             tex = match[0].strip("$")
             if match[0].startswith("$$") or is_arithmetic(tex):
                 continue
-            for number in INLINE_NUMBER.findall(tex):
-                digits = number.replace("{,}", "").replace(",", "")
-                if is_exact(digits) and float(digits) not in known:
+            for digits, power in inline_numbers(tex):
+                if is_exact(digits) and float(f"{digits}e{power}") not in known:
                     yield Typed(page, digits, f"${tex}$")
+
+
+def inline_numbers(tex):
+    """Pairs of the digits of a number and its power of ten, `2.5 \\cdot 10^7`."""
+    for number, braced, bare in INLINE_NUMBER.findall(tex):
+        yield number.replace("{,}", "").replace(",", ""), int(braced or bare or 0)
 
 
 def is_arithmetic(tex):
     """Whether it relates numbers, `4 / 8 = 0.5` or `t = 4 / 8 = 0.5`, to the digits it prints."""
     sides = [side for side in re.split(r"=|\\approx", tex) if not has_names(side)]
-    printed = [INLINE_NUMBER.findall(side)[-1:] for side in sides[1:]]
+    printed = [list(inline_numbers(side))[-1:] for side in sides[1:]]
     if not printed or not all(printed):
         return False
-    units = [10.0 ** -len(number.partition(".")[2]) for (number,) in printed]
+    units = [10.0 ** (power - len(digits.partition(".")[2])) for ((digits, power),) in printed]
     try:
         first, *others = (float(Display("", side).value({})) for side in sides)
     except (Unread, ValueError, TypeError):
@@ -202,7 +209,7 @@ def is_arithmetic(tex):
 
 
 def has_names(tex):
-    return any(token.isalpha() or token in NAMES for token in tokens(tex))
+    return any(token.isalpha() or token in NAMES - {r"\pi"} for token in tokens(tex))
 
 
 def in_text(page, text, known=frozenset()):
