@@ -68,7 +68,7 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "["):
+    if token in ("(", "[") and not _holds_a_fraction(ts, place):
         end = closing(ts, place)
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
@@ -89,6 +89,14 @@ def _scaled(ts, place):
         for factor in ("1.01", "0.99"):
             side = [*factor, r"\cdot", "{", *ts[start:end], "}"]
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
+
+
+def _holds_a_fraction(ts, place):
+    """Whether the bracket that opens here holds a fraction alone, which needs no bracket."""
+    if ts[place + 1] != r"\frac":
+        return False
+    _, middle = argument(ts, place + 2)
+    return argument(ts, middle)[1] == closing(ts, place)
 
 
 def _is_point(ts, place):
