@@ -26,7 +26,7 @@ def test_orthogonal_weights_have_the_variance_that_they_say_on_the_average(displ
 
 def test_a_linear_layer_is_its_activation_of_an_affine_map(displayed, rng):
     layer, x = nn.Linear(3, 2, rng, activation=autograd.tanh), rng.normal(size=(4, 3))
-    layer.offset.data[...] = rng.normal(size=2)
+    layer.parameters.flat[...] = rng.normal(size=3 * 2 + 2)
     names = {"x": x, "W": layer.weight.data, "b": np.tile(layer.offset.data, (4, 1))}
     names |= {"y": layer.predict(x), r"\phi": np.tanh}
     assert displayed("dlcourse.nn.layers.Linear").holds(names)
@@ -40,8 +40,7 @@ def test_a_residual_block_adds_its_input(displayed, rng):
 
 def test_batch_normalization_standardizes_and_remembers_a_share(displayed, rng):
     layer, x = nn.BatchNorm(3, rate=0.3, epsilon=0.2), 2 + rng.normal(size=(5, 3))
-    for array in (layer.gain.data, layer.offset.data, layer.running_mean):
-        array[...] = rng.normal(size=3)
+    layer.parameters.flat[...], layer.running_mean[...] = rng.normal(size=6), rng.normal(size=3)
     names = {"r": layer.running_mean.copy(), r"\rho": 0.3, r"\epsilon": 0.2}
     names |= {"y": layer(x, training=True).data, "r^+": layer.running_mean}
     names |= {"x": x, r"\gamma": layer.gain.data, r"\beta": layer.offset.data}
