@@ -68,7 +68,7 @@ def is_stable(relative_step, beta) -> Bool[Array, "*shape"]:
 
     .. displayed:: eq-heavy-ball-stable
 
-    That is asked of one axis, and that 0 <= beta < 1.
+    Asked of this axis alone, together with 0 <= beta < 1.
 
     >>> is_stable(np.array([1.9, 2.1, 3.7]), beta=np.array([0.0, 0.0, 0.9]))
     array([ True, False,  True])
