@@ -54,9 +54,9 @@ def test_a_docstring_shows_the_equation_of_the_book_with_number_and_badge(tmp_pa
     book = made(tmp_path, "eq-sum, eq-name")
     assert book.make("run", checked="tests")[0] == 0
     sums, name = shown(book)
-    number = ("(1.2)", "../sums.html#equation-eq-sum")
+    number = ("(2)", "../sums.html#equation-eq-sum")
     assert sums == ("a + a = 2 a", number, ("1", "../ledger.html#eq-sum"))
-    assert name[:2] == ("b = a", ("(1.1)", "../sums.html#equation-eq-name"))
+    assert name[:2] == ("b = a", ("(1)", "../sums.html#equation-eq-name"))
 
     book.write("book/sums.md", PAGE.format("(1 + 1)"))
     assert shown(book)[0] == ("a + a = (1 + 1) a", number)  # no run over this page is on record
