@@ -18,6 +18,7 @@ from tools import proofs, seals, statements
 
 ROOT = Path(__file__).parents[2]
 LEDGER = "book/ledger"
+API = "book/api/"  # where docstrings display equations
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 LISTED = re.compile(r"^[ -]*(?:root|file): *(\S+)", re.MULTILINE)
 NO_RUN = """\
@@ -194,27 +195,29 @@ class AddBadges(SphinxPostTransform):
 
     def run(self, **kwargs):
         for node in list(self.document.findall(nodes.math_block)):
-            if badge := self.badge(node.get("label")):
+            if shown := badge(self.app, self.env.docname, node.get("label")):
                 row = nodes.container(classes=["with-badge"])
                 node.parent.replace(node, row)  # which, unlike replace_self, copies no id
-                row += [node, badge]
+                row += [node, shown]
         for node in self.document.findall(nodes.Admonition):
-            if badge := self.badge(node.get("label")):
-                node[0] += badge
+            if shown := badge(self.app, self.env.docname, node.get("label")):
+                node[0] += shown
 
-    def badge(self, label):
-        pairs = proofs.that_count((self.app.proved or {}).get(label, []))
-        if not pairs or LEDGER not in self.env.found_docs:
-            return None
-        address = f"{self.app.builder.get_relative_uri(self.env.docname, LEDGER)}#{label}"
-        display = of_display(self.app, label)
-        said = html.escape(proofs.summary(pairs) + (f". {display.capitalize()}" if display else ""))
-        n_ways = len({way for _, way in pairs})
-        return nodes.raw(
-            "",
-            f'<a class="checked" href="{address}" aria-label="{said}" title="{said}">{n_ways}</a>',
-            format="html",
-        )
+
+def badge(app, page, label):
+    """What a page shows beside a proved statement: in how many ways, and a link to them."""
+    pairs = proofs.that_count((app.proved or {}).get(label, []))
+    if not pairs or LEDGER not in app.env.found_docs:
+        return None
+    address = f"{app.builder.get_relative_uri(page, LEDGER)}#{label}"
+    display = of_display(app, label)
+    said = html.escape(proofs.summary(pairs) + (f". {display.capitalize()}" if display else ""))
+    n_ways = len({way for _, way in pairs})
+    return nodes.raw(
+        "",
+        f'<a class="checked" href="{address}" aria-label="{said}" title="{said}">{n_ways}</a>',
+        format="html",
+    )
 
 
 def read_record(app):
@@ -241,7 +244,7 @@ def rewrite(app, env):
     if getattr(env, "ledger_state", None) == app.ledger_state:
         return []
     env.ledger_state = app.ledger_state
-    return [page for page, found in app.stated.items() if found and page in env.found_docs]
+    return [page for page in env.found_docs if app.stated.get(page) or page.startswith(API)]
 
 
 def setup(app):
