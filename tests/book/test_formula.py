@@ -139,6 +139,10 @@ def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
     assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+    between = r"a < 5 \quad a \le b \le c", {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert holds(*between, tight=[1])
+    assert not holds(*between, tight=[2])
+    assert not holds(*between, tight=True)
 
 
 def test_a_display_without_a_relation_states_nothing_that_holds():
