@@ -16,13 +16,16 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
+    split,
     tokens,
 )
+from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
+SIGNED = {"+", "-", r"\pm", r"\mp"}
 BOUND = "the bound becomes"
 
 
@@ -68,7 +71,7 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "[") and not _holds_a_fraction(ts, place):
+    if token in ("(", "[") and not _means_nothing(ts, place):
         end = closing(ts, place)
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
@@ -91,12 +94,17 @@ def _scaled(ts, place):
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
 
 
-def _holds_a_fraction(ts, place):
-    """Whether the bracket that opens here holds a fraction alone, which needs no bracket."""
-    if ts[place + 1] != r"\frac":
-        return False
-    _, middle = argument(ts, place + 2)
-    return argument(ts, middle)[1] == closing(ts, place)
+def _means_nothing(ts, place):
+    """Whether the bracket that opens here holds a fraction alone, or a function's whole term."""
+    end = closing(ts, place)
+    if ts[place + 1] == r"\frac":
+        _, middle = argument(ts, place + 2)
+        if argument(ts, middle)[1] == end:
+            return True
+    is_one_term = len(split(ts[place + 1 : end], *SIGNED, ",")) == 1
+    following = ts[end + 1] if end + 1 < len(ts) else "}"
+    ends_term = following in ENDS_OF_SIDES | CLOSING | SIGNED
+    return place > 0 and ts[place - 1] in FUNCTIONS and is_one_term and ends_term
 
 
 def _is_point(ts, place):
