@@ -139,6 +139,10 @@ def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
     assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+    between = r"a < 5 \quad a \le b \le c", {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert holds(*between, tight=[1])
+    assert not holds(*between, tight=[2])
+    assert not holds(*between, tight=True)
 
 
 def test_a_display_without_a_relation_states_nothing_that_holds():
@@ -184,9 +188,17 @@ def test_mutants_are_other_statements_and_each_stands_once():
 
 
 @pytest.mark.parametrize(
-    ("tex", "is_lost"), [(r"2 (\frac{a}{b})^k", False), (r"2 (\frac{a}{b} c)^k", True)]
+    ("tex", "is_lost"),
+    [
+        (r"2 (\frac{a}{b})^k", False),
+        (r"2 (\frac{a}{b} c)^k", True),
+        (r"\log(a / b) + c", False),
+        (r"\frac{\log(a b)}{c}", False),
+        (r"\log(a + b)", True),
+        (r"\log(a b) c", True),
+    ],
 )
-def test_brackets_around_a_fraction_alone_mean_nothing(tex, is_lost):
+def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):
     assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
 
 
