@@ -192,6 +192,19 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+def test_brackets_around_a_condition_or_a_fraction_are_no_mutant():
+    done = [what for what, _ in mutants(r"y = (x + 1) (\frac{z}{2})^2 \qquad (x \ge 2)")]
+    assert sum("brackets" in what for what in done) == 1
+
+
+def test_a_hypothesis_that_is_hurt_tells_what_only_a_false_statement_tells():
+    trial = Trial("eq-planted", "a = b = c")
+    assert trial.holds({"a": 2.0, "b": 2.0, "c": 2.0})
+    assert any("a becomes b" in survivor for survivor in trial.survivors())
+    assert trial.fails({"a": 1.0, "b": 2.0, "c": 2.0})
+    assert not any("a becomes b" in survivor for survivor in trial.survivors())
+
+
 def test_every_step_of_a_sample_has_the_right_mean(rng):
     G, size = rng.normal(size=(5, 3)), 2
     chosen = list(itertools.combinations(range(5), size))

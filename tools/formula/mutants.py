@@ -68,11 +68,17 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "["):
-        end = closing(ts, place)
+    if token in ("(", "[") and not _is_for_looks(ts[place + 1 : (end := closing(ts, place))]):
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
+
+
+def _is_for_looks(inside):
+    """Whether brackets mean nothing: around a condition, `(k \\ge 1)`, or a single fraction."""
+    if inside[:1] == [r"\frac"]:
+        return argument(inside, argument(inside, 1)[1])[1] == len(inside)
+    return bool(RELATIONS & set(inside))
 
 
 def _scaled(ts, place):
