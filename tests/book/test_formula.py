@@ -148,6 +148,9 @@ def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
     assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+    both = (r"a \le b, \quad a \ge c", {"a": 2.0, "b": 2.0, "c": 1.0})
+    assert holds(*both, tight=r"\le")
+    assert not holds(*both, tight=r"\ge")
 
 
 def test_a_display_without_a_relation_states_nothing_that_holds():

@@ -69,16 +69,16 @@ class Display:
         """Whether every relation of the display holds at these numbers, as a `Verdict`.
 
         `worlds` are pairs of a probability and names, over which expectations average. `tight`
-        demands that bounds are attained, `near` is the share that an approximation may miss.
-        Raises `Unread` for LaTeX that is not understood or a name without a number.
+        demands that bounds are attained, or those of one relation, as of `\\ge`; `near` is the share
+        that an approximation may miss. Raises `Unread` for LaTeX that is not understood or a name
+        without a number.
         """
         sides = self._sides(names, worlds)
+        attained = {True: (r"\le", r"\ge"), False: ()}.get(tight, (tight,))
         related = [side for side in sides if len(side) > 1]
         results = [
             values.agree(a, relation, b, rtol, near)
-            and (
-                not tight or relation not in (r"\le", r"\ge") or values.agree(a, "=", b, rtol, near)
-            )
+            and (relation not in attained or values.agree(a, "=", b, rtol, near))
             for side in related
             for (_, a), (relation, b) in itertools.pairwise(side)
         ]
