@@ -195,9 +195,16 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
-def test_brackets_around_a_condition_or_a_fraction_are_no_mutant():
-    done = [what for what, _ in mutants(r"y = (x + 1) (\frac{z}{2})^2 \qquad (x \ge 2)")]
-    assert sum("brackets" in what for what in done) == 1
+@pytest.mark.parametrize(
+    ("tex", "n_meant"),
+    [
+        (r"y = (x + 1) (\frac{z}{2})^2 \qquad (x \ge 2)", 1),
+        (r"y = \operatorname{tr}(A B) + \log \det(A B) - \mathbb{E}[A B]", 0),
+        (r"y = \operatorname{tr}(A + B) + \log(A B) C - f(A B)", 3),
+    ],
+)
+def test_brackets_for_the_look_are_no_mutant(tex, n_meant):
+    assert sum("brackets" in what for what, _ in mutants(tex)) == n_meant
 
 
 def test_a_hypothesis_that_is_hurt_tells_what_only_a_false_statement_tells():

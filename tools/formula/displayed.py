@@ -69,9 +69,9 @@ class Display:
         """Whether every relation of the display holds at these numbers, as a `Verdict`.
 
         `worlds` are pairs of a probability and names, over which expectations average. `tight`
-        demands that bounds are attained, or those of one relation, as of `\\ge`; `near` is the share
-        that an approximation may miss. Raises `Unread` for LaTeX that is not understood or a name
-        without a number.
+        demands that bounds are attained, or those of the relation that it names; `near` is the
+        share that an approximation may miss. Raises `Unread` for LaTeX that is not understood or a
+        name without a number.
         """
         sides = self._sides(names, worlds)
         attained = {True: (r"\le", r"\ge"), False: ()}.get(tight, (tight,))

@@ -4,9 +4,11 @@ A test that binds numbers to a display is worth something if the mutants under t
 turn out false. Those that no number can tell apart, such as the order of two factors, are not made.
 """
 
+import re
 from collections.abc import Iterator
 
-from tools.formula.grammar import GREEK
+from tools.formula.grammar import ENDS, GREEK
+from tools.formula.grammar import SIGNS as SIGNED
 from tools.formula.lexer import (
     CLOSING,
     NAMING,
@@ -16,13 +18,18 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
+    split,
     tokens,
 )
+from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
+ENDS_OF_TERMS = {*ENDS, *ENDS_OF_SIDES}
+OPERATOR = "|".join([r"\\(?:operatorname|mathbb) {[^{}]*}", *map(re.escape, FUNCTIONS)])
+OPERATOR = re.compile(f"(?:{OPERATOR})$")
 BOUND = "the bound becomes"
 
 
@@ -68,17 +75,24 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "[") and not _is_for_looks(ts[place + 1 : (end := closing(ts, place))]):
+    if token in ("(", "[") and not _is_for_looks(ts, place, end := closing(ts, place)):
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
 
 
-def _is_for_looks(inside):
-    """Whether brackets mean nothing: around a condition, `(k \\ge 1)`, or a single fraction."""
-    if inside[:1] == [r"\frac"]:
-        return argument(inside, argument(inside, 1)[1])[1] == len(inside)
-    return bool(RELATIONS & set(inside))
+def _is_for_looks(ts, place, end):
+    """Whether brackets mean nothing: around a condition, a fraction, or an operator's only term.
+
+    Such as `(k \\ge 1)`, `(\\frac12)^2` and `\\operatorname{tr}(A B)`.
+    """
+    inside, after = ts[place + 1 : end], ts[end + 1 : end + 2]
+    if inside[:1] == [r"\frac"] and argument(inside, argument(inside, 1)[1])[1] == len(inside):
+        return True
+    is_term = len(split(inside, *SIGNED)) == 1 and (not after or after[0] in ENDS_OF_TERMS)
+    return bool(RELATIONS & set(inside)) or (
+        is_term and bool(OPERATOR.search(" ".join(ts[:place])))
+    )
 
 
 def _scaled(ts, place):
