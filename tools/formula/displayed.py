@@ -83,6 +83,10 @@ class Display:
         results += [values.agree(a, "=", b, rtol, near) for a, b in attained]
         return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))
 
+    def fails(self, names: dict, worlds: Iterable | None = None, **options) -> bool:
+        """Whether it does not hold at these numbers, as where a hypothesis is hurt."""
+        return not self.holds(names, worlds, **options)
+
     def value(self, names: dict, worlds: Iterable | None = None):
         """What a display without a relation is worth."""
         ((side,),) = self.sides(names, worlds)

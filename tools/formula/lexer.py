@@ -18,6 +18,7 @@ OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmat
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
+REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
 NAMING |= {r"\text", r"\mathrm", r"\operatorname", r"\mathcal", r"\mathbb", r"\mathbf"}
@@ -89,7 +90,7 @@ def statements(tex: str) -> list[list[str]]:
     A wide space before a sign or a relation goes on with the line before. Full stops at the end,
     words alone and the brackets around a condition, `(k \\ge 1)`, are left out.
     """
-    ts = tokens(tex)
+    ts = tokens(REMARK.sub("", tex))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
     # Lines and columns mean something only inside of cases and matrices.
