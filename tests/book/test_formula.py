@@ -73,6 +73,13 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (CASES, {"x": 2.0}, 2.0),
         (r"\begin{pmatrix} a & 0 \\ 1 & b \end{pmatrix}", {"a": 2.0, "b": 3.0}, [[2, 0], [1, 3]]),
         (r"\underbrace{a + 1}_{\text{more}} b", {"a": 1.0, "b": 3.0}, 6.0),
+        (r"\begin{bmatrix} A & v \\ 0 & 7 \end{bmatrix}", {"A": A, "v": COLUMN},
+            [[2, 1, 3], [0.5, 3, 4], [0, 0, 7]]),
+        (r"\arg\min_x (x - 2)^2 + 1", {"x": range(5)}, [2]),
+        (r"\arg\max_x (x - 2)^2", {"x": range(5)}, [0, 4]),
+        (r"p(y \mid x, z)", {"p": lambda *at: 100 * at[0] + 10 * at[1] + at[2], "y": 1.0, "x": 2.0,
+            "z": 3.0}, 123.0),
+        (r"y_1 A y", {"A": A, "y": one_based(COLUMN)}, 3 * A @ COLUMN),
         (r"t \bmod 101", {"t": 203}, 1.0),
         (r"a \pm b", {"a": 1.0, "b": 2.0, r"\pm": -1}, -1.0),
     ],
@@ -100,7 +107,8 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
-        (r"\arg\min_x f", {}, r"arg"),
+        (r"\arg\min_x f", {"f": 1.0}, "'x' has no range"),
+        (r"x \sim \mathcal{N}(0, 1)", {"x": 1.0}, "needs `worlds`"),
         (r"\lVert A \rVert_7", {"A": A}, "norm '7'"),
     ],
 )
@@ -133,6 +141,28 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds(both, {"x": 1.0, "y": 2.0, "z": 4.0})
     assert not holds(both, {"x": 0.0, "y": 0.0, "z": 1.0})
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
+
+
+def test_words_that_lead_to_a_condition_and_remarks_state_nothing():
+    led = r"\begin{gathered} y = 2 x \\ \text{subject to } \; x = 1 + z . \end{gathered}"
+    assert holds(led, {"x": 3.0, "y": 6.0, "z": 2.0})
+    assert not holds(led, {"x": 3.0, "y": 6.0, "z": 5.0})
+    remarked = r"\begin{aligned} y = {} & x && \text{first} \\ & + z && \text{then} \end{aligned}"
+    assert holds(remarked, {"x": 3.0, "y": 5.0, "z": 2.0})
+    assert not holds(remarked, {"x": 3.0, "y": 1.0, "z": 2.0})
+
+
+def test_a_minimizer_is_among_those_that_the_page_names():
+    for x, is_one in [(1, True), (3, True), (2, False)]:
+        assert holds(r"\hat x \in \arg\min_x (x - 2)^2", {r"\hat x": x, "x": (1, 3)}) is is_one
+
+
+def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
+    worlds = [(0.25, {"x": 1.0}), (0.75, {"x": 5.0})]
+    for tex in (r"x \sim \mathcal{N}(4, 3)", r"x - 1 \mid y \sim \mathcal{N}(m, v)"):
+        assert holds(tex, {"m": 3.0, "v": 3.0}, worlds=worlds)
+    for tex in (r"x \sim \mathcal{N}(4, 9)", r"x \sim \mathcal{N}(3, 3)"):
+        assert not holds(tex, {}, worlds=worlds)
 
 
 def test_a_tight_bound_is_attained():
