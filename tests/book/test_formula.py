@@ -213,6 +213,16 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+def test_brackets_that_only_help_the_eye_are_not_lost():
+    def is_tried(tex):
+        return any("brackets" in what for what, _ in mutants(tex))
+
+    for tex in (r"a + (b - c) = d", r"y = (a b)", r"\log (a b) + c", r"a - (b c)"):
+        assert not is_tried(tex)
+    for tex in (r"a - (b - c)", r"\log (a b) c", r"\log (a + b)", r"(a b)^2 + c", r"f(a) + c"):
+        assert is_tried(tex)
+
+
 def test_every_step_of_a_sample_has_the_right_mean(rng):
     G, size = rng.normal(size=(5, 3)), 2
     chosen = list(itertools.combinations(range(5), size))

@@ -127,9 +127,8 @@ def extreme_places(parser: Parser) -> Meaning:
         found = places(parser, (name,), None, scope)
         reached = [values.number(body(scope.having(**{name: place}))) for place in found]
         best = fold(reached)
-        return [
-            place for place, at in zip(found, reached, strict=True) if values.agree(at, "=", best)
-        ]
+        pairs = zip(found, reached, strict=True)
+        return np.array([place for place, at in pairs if values.agree(at, "=", best)])
 
     return value
 

@@ -16,8 +16,10 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
+    split,
     tokens,
 )
+from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
@@ -70,9 +72,19 @@ def _lost(ts, place):
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
     if token in ("(", "["):
         end = closing(ts, place)
-        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        if not _is_needless(ts, place, end):
+            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
+
+
+def _is_needless(ts, start, end):
+    """Whether brackets only help the eye: `a + (b - c)`, `\\log (a b) + c`."""
+    before, after = (ts[start - 1] if start else "="), (ts[end + 1] if end + 1 < len(ts) else ".")
+    is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
+    is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
+    is_after = {*FUNCTIONS, "-"} if is_one_term else set()
+    return is_last and before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
 
 
 def _scaled(ts, place):
