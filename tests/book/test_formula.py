@@ -217,7 +217,13 @@ def test_brackets_that_only_help_the_eye_are_not_lost():
     def is_tried(tex):
         return any("brackets" in what for what, _ in mutants(tex))
 
-    for tex in (r"a + (b - c) = d", r"y = (a b)", r"\log (a b) + c", r"a - (b c)"):
+    for tex in (
+        r"a + (b - c) = d",
+        r"y = (a b)",
+        r"\log (a b) + c",
+        r"a - (b c)",
+        r"\mathbb{E} (a b)",
+    ):
         assert not is_tried(tex)
     for tex in (r"a - (b - c)", r"\log (a b) c", r"\log (a + b)", r"(a b)^2 + c", r"f(a) + c"):
         assert is_tried(tex)

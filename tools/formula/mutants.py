@@ -84,7 +84,14 @@ def _is_needless(ts, start, end):
     is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
     is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
     is_after = {*FUNCTIONS, "-"} if is_one_term else set()
-    return is_last and before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
+    is_at_start = before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
+    return is_last and (is_at_start or (is_one_term and _is_behind_operator(ts, start)))
+
+
+def _is_behind_operator(ts, start):
+    """`\\operatorname{Var} (u)` and `\\mathbb{E} (u)` reach to the end of their term anyway."""
+    names = {r"\operatorname", r"\mathbb"}
+    return any(ts[i] in names and argument(ts, i + 1)[1] == start for i in range(start - 1))
 
 
 def _scaled(ts, place):
