@@ -74,9 +74,26 @@ def _lost(ts, place):
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
     if token in ("(", "[") and not _means_nothing(ts, place):
         end = closing(ts, place)
-        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        if not _is_needless(ts, place, end):
+            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
+
+
+def _is_needless(ts, start, end):
+    """Whether brackets only help the eye: `a + (b - c)`, `\\log (a b) + c`."""
+    before, after = (ts[start - 1] if start else "="), (ts[end + 1] if end + 1 < len(ts) else ".")
+    is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
+    is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
+    is_after = {*FUNCTIONS, "-"} if is_one_term else set()
+    is_at_start = before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
+    return is_last and (is_at_start or (is_one_term and _is_behind_operator(ts, start)))
+
+
+def _is_behind_operator(ts, start):
+    """`\\operatorname{Var} (u)` and `\\mathbb{E} (u)` reach to the end of their term anyway."""
+    names = {r"\operatorname", r"\mathbb"}
+    return any(ts[i] in names and argument(ts, i + 1)[1] == start for i in range(start - 1))
 
 
 def _scaled(ts, place):
@@ -103,7 +120,7 @@ def _means_nothing(ts, place):
     """
     end = closing(ts, place)
     inside, before = ts[place + 1 : end], ts[place - 1] if place else "="
-    if RELATIONS & set(inside) or _is_fraction(inside):
+    if len(split(inside, *RELATIONS)) > 1 or _is_fraction(inside):
         return True
     if ts[end + 1 : end + 2] and ts[end + 1] not in ENDS | ENDS_OF_SIDES:
         return False
