@@ -43,6 +43,8 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\prod_{j=1}^{k} (1 - \frac1{j + 1})", {"k": 4}, 0.2),
         (r"\sum_{i \in S} i^2", {"S": (1, 2, 4)}, 21.0),
         (r"\sum_{i \ne j} i", {"i": range(1, 5), "j": 3}, 7.0),
+        (r"\min_{|x - a| \le b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 3.0),
+        (r"\min_{|x - a| < b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 6.0),
         (r"\max_j s_j - \min_j s_j", {"j": range(1, 4), "s": one_based([2.0, 7.0, 3.0])}, 5.0),
         (r"\max(a, b) \min\{a, b\}", {"a": 2.0, "b": 5.0}, 10.0),
         (r"\int_0^2 s^3 \, ds", {}, 4.0),
@@ -133,6 +135,14 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds(both, {"x": 1.0, "y": 2.0, "z": 4.0})
     assert not holds(both, {"x": 0.0, "y": 0.0, "z": 1.0})
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
+
+
+def test_an_arrow_gives_a_name_another_value():
+    assert holds(
+        r"x_i \leftarrow 2 x_i", {"x": one_based([1.0, 3.0]), "i": 2, r"x_i \leftarrow": 6.0}
+    )
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0, r"x \leftarrow": 5.0})
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0})
 
 
 def test_a_tight_bound_is_attained():

@@ -110,15 +110,22 @@ def folded(parser: Parser) -> Meaning:
     body = parser.term()
 
     def value(scope):
-        found = places(parser, lower, upper, scope)
-        return fold([body(scope.having(**{lower[0]: place})) for place in found])
+        name = running(lower, scope)
+        found = places(parser, name, lower, upper, scope)
+        return fold([body(scope.having(**{name: place})) for place in found])
 
     return value
 
 
-def places(parser, lower, upper, scope):
+def running(lower, scope):
+    """The index below a sign: its first token, or the first that has a range in a condition."""
+    ranges = (t for t in lower if isinstance(scope.names.get(t), list | tuple | range))
+    return next(ranges, lower[0]) if RELATIONS & set(lower) else lower[0]
+
+
+def places(parser, name, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
-    name, relation, rest = lower[0], lower[1:2], lower[2:]
+    relation, rest = lower[1:2] if lower[0] == name else lower[:1], lower[2:]
     if relation == ("=",):
         first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
         return range(first, last + 1)

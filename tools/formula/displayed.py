@@ -10,7 +10,7 @@ from tools import statements
 from tools.formula import values
 from tools.formula.docstrings import documented
 from tools.formula.grammar import GREEK, Scope, chain
-from tools.formula.lexer import NAMING, argument, key, tokens
+from tools.formula.lexer import ARROW, NAMING, argument, key, tokens
 from tools.formula.lexer import statements as statements_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,10 @@ class Display:
 
 def _phrases(names):
     """The bound names that are more than one name with its scripts, the longest first."""
-    found = {(tuple(tokens(name)), key(name)) for name in names if not is_name(tokens(name))}
+    read = {name: tokens(name) for name in names}
+    found = {
+        (tuple(ts), key(name)) for name, ts in read.items() if not is_name(ts) and ts[-1] != ARROW
+    }
     return tuple(sorted(found, key=lambda phrase: -len(phrase[0])))
 
 

@@ -1,6 +1,6 @@
 r"""The grammar: LaTeX becomes a function of the numbers that its names stand for.
 
-    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to
+    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \leftarrow
     expression  [sign] term (sign term)*                + - \pm \mp
     term     factor ([\cdot | \times | / | \bmod] factor)*
     factor   (phrase | number | bracket | command | name) script*
@@ -13,7 +13,8 @@ A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at 
 stands above is a power, unless it is `\top` or an index in brackets, `x^{(k)}`. A name beside a
 bracket is called if it stands for a function, else multiplied. Sums, functions without a bracket
 and expectations reach to the end of their term. A bound name that is more than one name with its
-scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and is taken as a whole.
+scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and is taken as a whole. Where an arrow
+gives a name another value, that is bound with the arrow, `x \leftarrow`.
 """
 
 import functools
@@ -25,6 +26,7 @@ import numpy as np
 
 from tools.formula import values
 from tools.formula.lexer import (
+    ARROW,
     CLOSING,
     NAMING,
     RELATIONS,
@@ -73,11 +75,19 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
     """Of a statement: a function that gives its pairs (relation, value), the first without one."""
     parser = Parser(ts, phrases)
     parts = [("", parser.expression())]
+    if parser.token == ARROW:
+        parts = [("", functools.partial(renewed, canonical(ts[: parser.place]), parts[0][1]))]
     while parser.token:
         if parser.token not in RELATIONS:
             raise Unread(f"{parser.token!r} is not understood after {parser.before()!r}")
         parts.append((parser.take(), parser.expression()))
     return lambda scope: [(relation, side(scope)) for relation, side in parts]
+
+
+def renewed(name, value, scope):
+    """What a name has become that an arrow points to, bound with its arrow: `x \\leftarrow`."""
+    arrow = f"{name}{ARROW}"
+    return scope.names[arrow] if arrow in scope.names else value(scope)
 
 
 @functools.lru_cache(maxsize=100_000)

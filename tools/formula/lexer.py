@@ -9,7 +9,7 @@ LOOKS = {r"\left", r"\right", r"\displaystyle", r"\limits", r"\,", r"\;", r"\:",
 LOOKS |= {rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", *"lrm")}
 LINES = {rf"\{edge}{{{name}}}" for edge in ("begin", "end") for name in ("aligned", "gathered")}
 SAME = {r"\leq": r"\le", r"\geq": r"\ge", r"\dfrac": r"\frac", r"\tfrac": r"\frac"}
-SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text", r"\leftarrow": "="}
+SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text"}
 
 OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 OPENING |= {r"\lVert": r"\rVert", r"\lvert": r"\rvert", r"\lfloor": r"\rfloor"}
@@ -17,6 +17,8 @@ OPENING |= {r"\lceil": r"\rceil"}
 OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmatrix", "bmatrix")}
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
+ARROW = r"\leftarrow"  # gives the name before it another value
+RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
 WIDE = {r"\quad", r"\qquad"}
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
