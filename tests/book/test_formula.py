@@ -193,6 +193,23 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+def test_a_trial_asks_mutants_what_the_display_was_asked():
+    trial, names = Trial("eq-planted", "y = 2 x"), {"x": 1.5, "y": 3.0}
+    assert trial.holds(names)
+    names["y"] = 0.0  # for another display
+    assert trial.survivors() == []
+
+
+def test_brackets_that_a_word_does_not_need_are_left_alone():
+    done = [
+        what for what, _ in mutants(r"\operatorname{tr}(A B) = \operatorname{tr}(A + B) + (a) b")
+    ]
+    assert [what for what in done if "brackets" in what] == [
+        "brackets are lost in t r } ( A + B",
+        "brackets are lost in B ) + ( a ) b",
+    ]
+
+
 def test_every_step_of_a_sample_has_the_right_mean(rng):
     G, size = rng.normal(size=(5, 3)), 2
     chosen = list(itertools.combinations(range(5), size))

@@ -6,6 +6,7 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 
 from collections.abc import Iterator
 
+from tools.formula import grammar
 from tools.formula.grammar import GREEK
 from tools.formula.lexer import (
     CLOSING,
@@ -16,6 +17,7 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
+    split,
     tokens,
 )
 
@@ -70,7 +72,8 @@ def _lost(ts, place):
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
     if token in ("(", "["):
         end = closing(ts, place)
-        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        if not _is_idle(ts, place, end):
+            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
 
@@ -94,6 +97,13 @@ def _scaled(ts, place):
 def _is_point(ts, place):
     """Whether it is the point inside of a number."""
     return ts[place] == "." and place + 1 < len(ts) and ts[place + 1].isdigit()
+
+
+def _is_idle(ts, place, end):
+    """Whether brackets hold one term and end one, behind a word that applies to the rest of it."""
+    words = (argument(ts, i + 1)[1] for i in range(place) if ts[i] == r"\operatorname")
+    is_one_term = len(split(ts[place + 1 : end], *grammar.SIGNS, ",")) == 1
+    return place in words and is_one_term and "".join(ts[end + 1 : end + 2]) in grammar.ENDS
 
 
 def _is_symbol(token):
