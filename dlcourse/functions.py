@@ -74,13 +74,12 @@ class DoubleWell(NamedTuple):
 class Huber(NamedTuple):
     r"""A bowl inside the radius `delta` and a cone outside it: convex, with gradient constant L.
 
-    .. math:: f(x) = \begin{cases} \frac{L}{2} \lVert x \rVert^2 & \lVert x \rVert \le \delta \\
-              L \delta \lVert x \rVert - \frac{L}{2} \delta^2 & \text{otherwise} \end{cases}
+    .. displayed:: eq-gd-huber
 
-    On the cone every step has the same length, so the right `delta` makes this the slowest of all
-    smooth convex functions. With `m` above 0 it is strongly convex: :math:`\tfrac{m}{2} \lVert x
-    \rVert^2` is added to the Huber function of L - m.
-    Reference: Drori and Teboulle (2014). Book: eq. `eq-gd-huber`.
+    Here r is the length of x. On the cone every step has the same length, so the right `delta`
+    makes this the slowest of all smooth convex functions. With `m` above 0 it is strongly convex:
+    :math:`\tfrac{m}{2} \lVert x \rVert^2` is added to the Huber function of L - m.
+    Reference: Drori and Teboulle (2014).
 
     >>> Huber(delta=1.0)(np.array([3.0, 4.0]))
     (np.float64(4.5), array([0.6, 0.8]))

@@ -26,13 +26,11 @@ Array = np.ndarray
 class SquaredError:
     r"""Half the mean squared error of the linear model :math:`X\beta`.
 
-    .. math:: J(\beta) = \frac{1}{2n} \lVert X\beta - y \rVert^2, \qquad
-              \nabla J(\beta) = \frac{1}{n} X^\top (X\beta - y)
+    .. displayed:: eq-half-mean-squared-error, eq-ols-gradient
 
     The factor 1/(2n) keeps the scale, and so the usable step size, independent of n. With `weights`
     each square counts by its share of their sum in place of 1/n. Raises `ValueError` unless these
     and the data are finite numbers whose shapes fit.
-    Book: eq. `eq-half-mean-squared-error`, `eq-ols-gradient`.
 
     >>> loss = SquaredError(np.eye(2), np.array([1.0, 2.0]))
     >>> value, gradient = loss(np.zeros(2))
@@ -214,10 +212,9 @@ class SoftmaxLoss:
 def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]:
     r"""Probability of class 1 at the score z, without overflow.
 
-    .. math:: \sigma(z) = \frac{1}{1 + e^{-z}}
+    .. displayed:: eq-logistic-probability
 
     Raises `ValueError` where `z` holds no numbers.
-    Book: eq. `eq-logistic-probability`.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])

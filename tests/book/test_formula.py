@@ -200,14 +200,24 @@ def test_a_trial_asks_mutants_what_the_display_was_asked():
     assert trial.survivors() == []
 
 
-def test_brackets_that_a_word_does_not_need_are_left_alone():
-    done = [
-        what for what, _ in mutants(r"\operatorname{tr}(A B) = \operatorname{tr}(A + B) + (a) b")
-    ]
-    assert [what for what in done if "brackets" in what] == [
-        "brackets are lost in t r } ( A + B",
-        "brackets are lost in B ) + ( a ) b",
-    ]
+@pytest.mark.parametrize(
+    ("tex", "is_lost"), [(r"2 (\frac{a}{b})^k", False), (r"2 (\frac{a}{b} c)^k", True)]
+)
+def test_brackets_around_a_fraction_alone_mean_nothing(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("tex", "is_lost"),
+    [
+        (r"c - \operatorname{tr}(A B) + d", False),
+        (r"c - \operatorname{tr}(A + B)", True),
+        (r"\operatorname{diag}(s) V", True),
+        (r"\phi(A)", True),
+    ],
+)
+def test_brackets_around_all_that_a_word_applies_to_mean_nothing(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
 
 
 def test_every_step_of_a_sample_has_the_right_mean(rng):

@@ -6,8 +6,7 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 
 from collections.abc import Iterator
 
-from tools.formula import grammar
-from tools.formula.grammar import GREEK
+from tools.formula.grammar import ENDS, GREEK
 from tools.formula.lexer import (
     CLOSING,
     NAMING,
@@ -17,7 +16,6 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
-    split,
     tokens,
 )
 
@@ -70,10 +68,9 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "["):
+    if token in ("(", "[") and not (_holds_a_fraction(ts, place) or _ends_a_word(ts, place)):
         end = closing(ts, place)
-        if not _is_idle(ts, place, end):
-            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
 
@@ -94,16 +91,30 @@ def _scaled(ts, place):
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
 
 
+def _holds_a_fraction(ts, place):
+    """Whether the bracket that opens here holds a fraction alone, which needs no bracket."""
+    if ts[place + 1] != r"\frac":
+        return False
+    _, middle = argument(ts, place + 2)
+    return argument(ts, middle)[1] == closing(ts, place)
+
+
+def _ends_a_word(ts, place):
+    r"""Whether the bracket that opens here holds all that a word applies to.
+
+    `\operatorname{tr}(A B) + c` says the same without: the word reads on to the end of its term.
+    """
+    start = max((i for i in range(place) if ts[i] == "{"), default=0)
+    if ts[place - 1 : place] != ["}"] or ts[max(start - 1, 0)] != r"\operatorname":
+        return False
+    end = closing(ts, place)
+    is_one_term = not (ENDS - CLOSING) & set(ts[place + 1 : end])
+    return is_one_term and (end + 1 == len(ts) or ts[end + 1] in ENDS | ENDS_OF_SIDES)
+
+
 def _is_point(ts, place):
     """Whether it is the point inside of a number."""
     return ts[place] == "." and place + 1 < len(ts) and ts[place + 1].isdigit()
-
-
-def _is_idle(ts, place, end):
-    """Whether brackets hold one term and end one, behind a word that applies to the rest of it."""
-    words = (argument(ts, i + 1)[1] for i in range(place) if ts[i] == r"\operatorname")
-    is_one_term = len(split(ts[place + 1 : end], *grammar.SIGNS, ",")) == 1
-    return place in words and is_one_term and "".join(ts[end + 1 : end + 2]) in grammar.ENDS
 
 
 def _is_symbol(token):

@@ -21,9 +21,9 @@ Array = np.ndarray
 def decoupled(n_steps: int, learning_rate: float, lam: float) -> Float[Array, " steps"]:
     r"""Mean weight left by AdamW after 0, 1, ..., n_steps steps: the same for every coordinate.
 
-    .. math:: \mathbb{E}\, x_k = (1 - \alpha \lambda)^k x_0
+    .. displayed:: eq-adamw-shrinkage
 
-    Book: eq. `eq-adamw-shrinkage`.
+    Started from 1.
 
     >>> decoupled(2, learning_rate=0.5, lam=0.2).round(3)
     array([1.  , 0.9 , 0.81])
@@ -34,9 +34,9 @@ def decoupled(n_steps: int, learning_rate: float, lam: float) -> Float[Array, " 
 def coupled(n_steps: int, learning_rate: float, lam: float, s: Float[Array, " p"]):
     r"""About the mean weight left by the penalty inside Adam after many steps, for small lam / s.
 
-    .. math:: \mathbb{E}\, x_k \approx (1 - \alpha \lambda / s)^k x_0
+    .. displayed:: eq-adamw-coupled-shrinkage
 
-    Book: eq. `eq-adamw-coupled-shrinkage`.
+    Started from 1; `s` is the size of the gradients in each coordinate.
 
     >>> coupled(2, learning_rate=0.5, lam=0.2, s=np.array([1.0, 10.0])).round(3)
     array([[1.  , 1.  ],

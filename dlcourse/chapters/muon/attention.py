@@ -61,9 +61,9 @@ class Heads(NamedTuple):
 def clip_factor(largest_logits: Float[Array, " heads"], threshold=100.0) -> Float[Array, " heads"]:
     r"""What the logits of each head are multiplied by.
 
-    .. math:: \gamma = \min(1, \tau / S_{\max})
+    .. displayed:: eq-qk-clip
 
-    Book: eq. `eq-qk-clip`.
+    `threshold` is :math:`\tau`.
 
     >>> clip_factor(np.array([400.0, 50.0]))
     array([0.25, 1.  ])
