@@ -193,6 +193,15 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+def test_a_condition_is_pinned_by_what_lies_beyond_it():
+    trial = Trial("eq-planted", "x < 2 a")
+    assert trial.holds({"x": 2.99, "a": 1.5})
+    assert any("2 becomes 3" in what for what in trial.survivors())
+    assert trial.fails({"x": 3.01, "a": 1.5})
+    assert not trial.fails({"x": 2.99, "a": 1.5})
+    assert not any("2 becomes 3" in what for what in trial.survivors())
+
+
 def test_a_trial_asks_mutants_what_the_display_was_asked():
     trial, names = Trial("eq-planted", "y = 2 x"), {"x": 1.5, "y": 3.0}
     assert trial.holds(names)

@@ -84,6 +84,10 @@ class Display:
         ]
         return Verdict(self.label, tuple(map(tuple, sides)), bool(results) and all(results))
 
+    def fails(self, *names, **options):
+        """Whether a condition does not hold, asked beyond its limit: `holds` tells one side."""
+        return not self.holds(*names, **options)
+
     def value(self, names: dict, worlds: Iterable | None = None):
         """What a display without a relation is worth."""
         ((side,),) = self.sides(names, worlds)

@@ -17,6 +17,9 @@ class Trial(Display):
     def holds(self, *names, **options):
         return self._remembered("holds", names, options)
 
+    def fails(self, *names, **options):
+        return self._remembered("fails", names, options)
+
     def value(self, *names, **options):
         return self._remembered("value", names, options)
 
