@@ -193,17 +193,25 @@ def changed(by):
 
 
 def cases(parser, inner) -> Meaning:
+    """The first case whose condition holds; one in words alone, if they are bound to a truth."""
     rows = [split(row, "&") for row in split(inner, r"\\") if row]
 
     def chosen(scope):
         for value, condition in rows:
-            if r"\text" in condition and "otherwise" in canonical(condition):
-                return parser.of(_ended(value))(scope)
-            if is_true(_without_words(_ended(condition)), parser.phrases, scope):
+            if _applies(_ended(condition), parser.phrases, scope):
                 return parser.of(_ended(value))(scope)
         raise Unread("none of the cases applies")
 
     return chosen
+
+
+def _applies(condition, phrases, scope):
+    words, test = canonical(condition), _without_words(condition)
+    if test:
+        return is_true(test, phrases, scope)
+    if "otherwise" not in words and words not in scope.names:
+        raise Unread(f"{words} is a case in words: bind whether it applies")
+    return scope.names.get(words, True)
 
 
 def _ended(ts):

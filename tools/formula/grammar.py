@@ -9,7 +9,8 @@ r"""The grammar: LaTeX becomes a function of the numbers that its names stand fo
              \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
     name     a letter, Latin or Greek, or \hat \text \operatorname ... with its argument
 
-A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`. What
+A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`; where
+`n` is bound to a number beside, `n_k` is `n_{\cdot}`, bound to the family, at the index `k`. What
 stands above is a power, unless it is `\top` or an index in brackets, `x^{(k)}`. A name beside a
 bracket is called if it stands for a function, else multiplied. Sums, functions without a bracket
 and expectations reach to the end of their term. A bound name that is more than one name with its
@@ -278,9 +279,10 @@ class Parser:
         low = f"_{{{canonical(below)}}}" if below is not None else ""
         high = f"^{{{canonical(above)}}}" if above is not None else ""
         stem, names = f"{base}{primes}", scope.names
+        family = rf"{stem}_{{\cdot}}" if below else stem
         tries = [
             (f"{base}{low}{primes}{high}", (), ()), (f"{stem}{low}{high}", (), ()),
-            (f"{stem}{high}{low}", (), ()), (f"{stem}{high}", below, ()),
+            (f"{stem}{high}{low}", (), ()), (family, below, above), (f"{stem}{high}", below, ()),
             (f"{base}{low}{primes}", (), above), (f"{stem}{low}", (), above), (stem, below, above),
         ]  # fmt: skip
         for name, index, exponent in tries:
@@ -310,7 +312,7 @@ class Parser:
             return (
                 self.operator(found) if base.startswith(r"\operatorname") else self.scripted(found)
             )
-        inner = split(self.bracket(), ",")
+        inner = split(self.bracket(), ",", ";")
         scripts = Parser(self.ts, self.phrases)
         scripts.place = self.place
         arguments = [functools.partial(self.evaluated, part) for part in inner]

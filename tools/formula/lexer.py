@@ -20,6 +20,7 @@ RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longr
 ARROW = r"\leftarrow"  # gives the name before it another value
 RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
+REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
 NAMING |= {r"\text", r"\mathrm", r"\operatorname", r"\mathcal", r"\mathbb", r"\mathbf"}
@@ -91,7 +92,7 @@ def statements(tex: str) -> list[list[str]]:
     A wide space before a sign or a relation goes on with the line before. Full stops at the end,
     words alone and the brackets around a condition, `(k \\ge 1)`, are left out.
     """
-    ts = tokens(tex)
+    ts = tokens(REMARK.sub("", tex))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
     # Lines and columns mean something only inside of cases and matrices.
