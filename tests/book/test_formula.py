@@ -44,6 +44,8 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\prod_{j=1}^{k} (1 - \frac1{j + 1})", {"k": 4}, 0.2),
         (r"\sum_{i \in S} i^2", {"S": (1, 2, 4)}, 21.0),
         (r"\sum_{i \ne j} i", {"i": range(1, 5), "j": 3}, 7.0),
+        (r"\min_{|x - a| \le b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 3.0),
+        (r"\min_{|x - a| < b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 6.0),
         (r"\max_j s_j - \min_j s_j", {"j": range(1, 4), "s": one_based([2.0, 7.0, 3.0])}, 5.0),
         (r"\max(a, b) \min\{a, b\}", {"a": 2.0, "b": 5.0}, 10.0),
         (r"\int_0^2 s^3 \, ds", {}, 4.0),
@@ -174,6 +176,14 @@ def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
         assert not holds(tex, {}, worlds=worlds)
 
 
+def test_an_arrow_gives_a_name_another_value():
+    assert holds(
+        r"x_i \leftarrow 2 x_i", {"x": one_based([1.0, 3.0]), "i": 2, r"x_i \leftarrow": 6.0}
+    )
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0, r"x \leftarrow": 5.0})
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0})
+
+
 def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
@@ -224,6 +234,22 @@ def test_mutants_are_other_statements_and_each_stands_once():
     ):
         assert kind in done
     assert tex not in {text for _, text in found}
+
+
+def test_a_condition_is_pinned_by_what_lies_beyond_it():
+    trial = Trial("eq-planted", "x < 2 a")
+    assert trial.holds({"x": 2.99, "a": 1.5})
+    assert any("2 becomes 3" in what for what in trial.survivors())
+    assert trial.fails({"x": 3.01, "a": 1.5})
+    assert not trial.fails({"x": 2.99, "a": 1.5})
+    assert not any("2 becomes 3" in what for what in trial.survivors())
+
+
+def test_a_trial_asks_mutants_what_the_display_was_asked():
+    trial, names = Trial("eq-planted", "y = 2 x"), {"x": 1.5, "y": 3.0}
+    assert trial.holds(names)
+    names["y"] = 0.0  # for another display
+    assert trial.survivors() == []
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,9 @@ def folded(parser: Parser) -> Meaning:
     body = parser.term()
 
     def value(scope):
-        found = places(parser, lower, upper, scope)
-        return fold([body(scope.having(**{lower[0]: place})) for place in found])
+        name = running(lower, scope)
+        found = places(parser, name, lower, upper, scope)
+        return fold([body(scope.having(**{name: place})) for place in found])
 
     return value
 
@@ -124,7 +125,7 @@ def extreme_places(parser: Parser) -> Meaning:
     body = parser.expression()
 
     def value(scope):
-        found = places(parser, (name,), None, scope)
+        found = places(parser, name, (name,), None, scope)
         reached = [values.number(body(scope.having(**{name: place}))) for place in found]
         best = fold(reached)
         pairs = zip(found, reached, strict=True)
@@ -133,9 +134,15 @@ def extreme_places(parser: Parser) -> Meaning:
     return value
 
 
-def places(parser, lower, upper, scope):
+def running(lower, scope):
+    """The index below a sign: its first token, or what has a range in `|x - a| \\le b`."""
+    ranges = (t for t in lower if isinstance(scope.names.get(t), list | tuple | range))
+    return next(ranges, lower[0]) if lower[0] in {*OPENING, "|"} else lower[0]
+
+
+def places(parser, name, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
-    name, relation, rest = lower[0], lower[1:2], lower[2:]
+    relation, rest = lower[1:2] if lower[0] == name else lower[:1], lower[2:]
     if relation == ("=",):
         first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
         return range(first, last + 1)

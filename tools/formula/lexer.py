@@ -9,7 +9,7 @@ LOOKS = {r"\left", r"\right", r"\displaystyle", r"\limits", r"\,", r"\;", r"\:",
 LOOKS |= {rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", *"lrm")}
 LINES = {rf"\{edge}{{{name}}}" for edge in ("begin", "end") for name in ("aligned", "gathered")}
 SAME = {r"\leq": r"\le", r"\geq": r"\ge", r"\dfrac": r"\frac", r"\tfrac": r"\frac"}
-SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text", r"\leftarrow": "="}
+SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text"}
 
 OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 OPENING |= {r"\lVert": r"\rVert", r"\lvert": r"\rvert", r"\lfloor": r"\rfloor"}
@@ -18,6 +18,8 @@ OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmat
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
 RELATIONS |= {r"\in", r"\sim"}
+ARROW = r"\leftarrow"  # gives the name before it another value
+RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
 WIDE = {r"\quad", r"\qquad"}
 LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own

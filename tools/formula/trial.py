@@ -25,7 +25,8 @@ class Trial(Display):
 
     def _remembered(self, question, names, options):
         answer = getattr(Display(self.label, self.tex), question)(*names, **options)
-        self.asked.append((question, names, options, answer))
+        bound, *worlds = names  # as they were: the test may go on to fill in others
+        self.asked.append((question, (dict(bound), *worlds), options, answer))
         return answer
 
     def survivors(self) -> list[str]:

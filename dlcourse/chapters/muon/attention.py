@@ -29,9 +29,9 @@ class Heads(NamedTuple):
     W_kr: Float[Array, "width d_r"]
 
     def logits(self, X: Float[Array, "n width"]) -> Float[Array, "heads n n"]:
-        r"""How much token i attends to token j, before the softmax.
+        r"""How much token i attends to token j, before the softmax; queries and keys are rows.
 
-        .. math:: S_{ij} = \frac{q_i^\top k_j + q_i^{R \top} k_j^R}{\sqrt{d + d_R}}
+        .. math:: S_{ij} = \frac{q_i k_j^\top + q_i^R k_j^{R \top}}{\sqrt{d + d_R}}
 
         Book: eq. `eq-qk-logits`.
         """
