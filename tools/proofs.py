@@ -180,7 +180,7 @@ def markers_in(tree, name):
 
 
 def evaluating(root):
-    """Pairs of a label and the file with a test that evaluates its display."""
+    """Pairs of a label and the test that evaluates its display."""
     for path in sorted(Path(root, "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if "displayed(" not in text:
@@ -188,7 +188,8 @@ def evaluating(root):
         for test in ast.walk(ast.parse(text)):
             if isinstance(test, ast.FunctionDef) and "displayed" in {a.arg for a in test.args.args}:
                 for call in filter(is_evaluation, ast.walk(test)):
-                    yield written(call.args[0]), path.relative_to(root).as_posix()
+                    name = f"{path.relative_to(root).as_posix()}::{test.name}"
+                    yield written(call.args[0]), name
 
 
 def is_evaluation(node):

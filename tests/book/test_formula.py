@@ -183,6 +183,26 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+@pytest.mark.parametrize(
+    ("tex", "is_lost"), [(r"2 (\frac{a}{b})^k", False), (r"2 (\frac{a}{b} c)^k", True)]
+)
+def test_brackets_around_a_fraction_alone_mean_nothing(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("tex", "is_lost"),
+    [
+        (r"c - \operatorname{tr}(A B) + d", False),
+        (r"c - \operatorname{tr}(A + B)", True),
+        (r"\operatorname{diag}(s) V", True),
+        (r"\phi(A)", True),
+    ],
+)
+def test_brackets_around_all_that_a_word_applies_to_mean_nothing(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
 def test_every_step_of_a_sample_has_the_right_mean(rng):
     G, size = rng.normal(size=(5, 3)), 2
     chosen = list(itertools.combinations(range(5), size))

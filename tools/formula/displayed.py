@@ -72,7 +72,7 @@ class Display:
         demands that bounds are attained, `near` is the share that an approximation may miss.
         Raises `Unread` for LaTeX that is not understood or a name without a number.
         """
-        sides = self._sides(names, worlds)
+        sides = self.sides(names, worlds)
         related = [side for side in sides if len(side) > 1]
         results = [
             values.agree(a, relation, b, rtol, near)
@@ -86,10 +86,11 @@ class Display:
 
     def value(self, names: dict, worlds: Iterable | None = None):
         """What a display without a relation is worth."""
-        ((side,),) = self._sides(names, worlds)
+        ((side,),) = self.sides(names, worlds)
         return side[1]
 
-    def _sides(self, names, worlds):
+    def sides(self, names: dict, worlds: Iterable | None = None):
+        """Of each statement its pairs (relation, value), the first without a relation."""
         bound = {key(name): value for name, value in names.items()}
         among = [(p, {key(k): v for k, v in world.items()}) for p, world in worlds or ()]
         scope = Scope(bound, tuple(among) if worlds is not None else None)

@@ -6,7 +6,7 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 
 from collections.abc import Iterator
 
-from tools.formula.grammar import GREEK
+from tools.formula.grammar import ENDS, GREEK
 from tools.formula.lexer import (
     CLOSING,
     NAMING,
@@ -68,7 +68,7 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "["):
+    if token in ("(", "[") and not (_holds_a_fraction(ts, place) or _ends_a_word(ts, place)):
         end = closing(ts, place)
         yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
@@ -89,6 +89,27 @@ def _scaled(ts, place):
         for factor in ("1.01", "0.99"):
             side = [*factor, r"\cdot", "{", *ts[start:end], "}"]
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
+
+
+def _holds_a_fraction(ts, place):
+    """Whether the bracket that opens here holds a fraction alone, which needs no bracket."""
+    if ts[place + 1] != r"\frac":
+        return False
+    _, middle = argument(ts, place + 2)
+    return argument(ts, middle)[1] == closing(ts, place)
+
+
+def _ends_a_word(ts, place):
+    r"""Whether the bracket that opens here holds all that a word applies to.
+
+    `\operatorname{tr}(A B) + c` says the same without: the word reads on to the end of its term.
+    """
+    start = max((i for i in range(place) if ts[i] == "{"), default=0)
+    if ts[place - 1 : place] != ["}"] or ts[max(start - 1, 0)] != r"\operatorname":
+        return False
+    end = closing(ts, place)
+    is_one_term = not (ENDS - CLOSING) & set(ts[place + 1 : end])
+    return is_one_term and (end + 1 == len(ts) or ts[end + 1] in ENDS | ENDS_OF_SIDES)
 
 
 def _is_point(ts, place):
