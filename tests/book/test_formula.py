@@ -165,6 +165,13 @@ def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     assert trial.survivors() == []
 
 
+def test_a_trial_keeps_the_numbers_that_it_was_asked_with():
+    trial, names = Trial("eq-planted", "y = a + b"), {"y": 3.0, "a": 2.0, "b": 1.0}
+    assert trial.holds(names)
+    names["a"] = 5.0  # of a mutant asked with this nothing would be known
+    assert "= becomes \\ne in y = a + b" not in trial.survivors()
+
+
 def test_mutants_are_other_statements_and_each_stands_once():
     tex = r"m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k^2 \le \sqrt{\frac{a}{b}}"
     found = list(mutants(tex))

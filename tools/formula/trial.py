@@ -14,11 +14,11 @@ class Trial(Display):
 
     asked: list = field(default_factory=list)
 
-    def holds(self, *names, **options):
-        return self._remembered("holds", names, options)
+    def holds(self, names, *worlds, **options):
+        return self._remembered("holds", (dict(names), *worlds), options)
 
-    def value(self, *names, **options):
-        return self._remembered("value", names, options)
+    def value(self, names, *worlds, **options):
+        return self._remembered("value", (dict(names), *worlds), options)
 
     def _remembered(self, question, names, options):
         answer = getattr(Display(self.label, self.tex), question)(*names, **options)
