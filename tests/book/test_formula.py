@@ -97,6 +97,7 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"f x", {"f": math.sqrt, "x": 1.0}, "function stands without its argument"),
         (r"A B", {"A": A, "B": COLUMN.T}, "no product of shapes"),
         (r"A + v", {"A": A, "v": COLUMN}, "no sum of shapes"),
+        (r"x_i^R^2", {"x": 1.0}, r"has a second '\^': write brackets"),
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
