@@ -112,6 +112,7 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"f x", {"f": math.sqrt, "x": 1.0}, "function stands without its argument"),
         (r"A B", {"A": A, "B": COLUMN.T}, "no product of shapes"),
         (r"A + v", {"A": A, "v": COLUMN}, "no sum of shapes"),
+        (r"x_i^R^2", {"x": 1.0}, r"has a second '\^': write brackets"),
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
@@ -216,6 +217,13 @@ def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     assert any("the factor a is lost" in survivor for survivor in survivors)  # a is 1
     assert trial.holds({"y": 13.0, "a": 5.0, "x": 2.0, "b": 3.0})
     assert trial.survivors() == []
+
+
+def test_a_trial_keeps_the_numbers_that_it_was_asked_with():
+    trial, names = Trial("eq-planted", "y = a + b"), {"y": 3.0, "a": 2.0, "b": 1.0}
+    assert trial.holds(names)
+    names["a"] = 5.0  # of a mutant asked with this nothing would be known
+    assert "= becomes \\ne in y = a + b" not in trial.survivors()
 
 
 def test_mutants_are_other_statements_and_each_stands_once():

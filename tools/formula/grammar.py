@@ -269,8 +269,8 @@ class Parser:
                 below = self.script()
             elif self.token == "^" and above is None:
                 above = self.script()
-            else:
-                break
+            else:  # LaTeX refuses it too
+                raise Unread(f"{self.before()!r} has a second {self.token!r}: write brackets")
         found = functools.partial(self.looked_up, base, primes, below, above)
         if base in READERS:
             return READERS[base](self, base, found)
