@@ -19,7 +19,6 @@ from tools.formula.lexer import (
     split,
     tokens,
 )
-from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
@@ -95,16 +94,16 @@ def _scaled(ts, place):
 
 
 def _means_nothing(ts, place):
-    """Whether the bracket that opens here holds a fraction alone, or a function's whole term."""
-    end = closing(ts, place)
-    if ts[place + 1] == r"\frac":
-        _, middle = argument(ts, place + 2)
-        if argument(ts, middle)[1] == end:
-            return True
-    is_one_term = len(split(ts[place + 1 : end], *SIGNED, ",")) == 1
-    following = ts[end + 1] if end + 1 < len(ts) else "}"
+    """Whether the bracket here holds a fraction, or all that is left of a term, or a condition."""
+    end, before = closing(ts, place), ts[place - 1] if place else ""
+    inside, following = ts[place + 1 : end], ts[end + 1] if end + 1 < len(ts) else "."
+    if inside[0] == r"\frac" and argument(ts, argument(ts, place + 2)[1])[1] == end:
+        return True
+    if before in WIDE:
+        return bool(RELATIONS & set(inside))
+    is_called = _is_symbol(before) or before in ("", "/", "_", "^", "'")
     ends_term = following in ENDS_OF_SIDES | CLOSING | SIGNED
-    return place > 0 and ts[place - 1] in FUNCTIONS and is_one_term and ends_term
+    return not is_called and ends_term and len(split(inside, *SIGNED, *ENDS_OF_SIDES)) == 1
 
 
 def _is_point(ts, place):
