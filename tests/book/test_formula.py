@@ -137,6 +137,11 @@ def test_expectations_average_over_worlds():
     )
     assert value(r"\Pr(x > 0)", worlds) == 0.75
     assert value(r"\mathbb{E}[x \mid x > 0]", worlds) == 2.0
+    given = r"\mathbb{E}[x \mid y_1] = a"
+    worlds = [(0.2, {"x": 1.0, "y_1": 7.0}), (0.3, {"x": 2.0, "y_1": 7.0}), (0.5, {"y_1": 8.0})]
+    names = {"x": 9.0, "a": 1.6, "y_1": 7.0}  # given its value, as it is bound
+    assert Display("eq-planted", given).holds(names, worlds)
+    assert not Display("eq-planted", given).holds(names | {"y_1": 8.0}, worlds)
     columns = [(0.5, {"x": COLUMN}), (0.5, {"x": -COLUMN})]
     np.testing.assert_allclose(value(r"\operatorname{Var}(x)", columns), COLUMN @ COLUMN.T)
 
@@ -270,6 +275,11 @@ def test_a_trial_asks_mutants_what_the_display_was_asked():
         (r"\frac{\log(a b)}{c}", False),
         (r"\log(a + b)", True),
         (r"\log(a b) c", True),
+        (r"\frac{1}{n} (b \sum_i i)", False),
+        (r"\frac{1}{n} (b + c)", True),
+        (r"f(a b)", True),
+        (r"a / (b c)", True),
+        (r"a = b \quad (a < 1)", False),
     ],
 )
 def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):

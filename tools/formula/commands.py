@@ -31,7 +31,14 @@ def statistic(parser, base, found) -> Meaning:
         parser.term()
         inner = parser.ts[start : parser.place]
     of, *given = split(inner, r"\mid")
-    condition = given[0] if given and RELATIONS & set(given[0]) else None
+
+    def is_given(scope, world):
+        """Whether the condition holds in a world, or its value there is as bound outside of it."""
+        (condition,) = given
+        if RELATIONS & set(condition):
+            return is_true(condition, parser.phrases, world)
+        value = parser.of(condition)
+        return values.agree(value(world), "=", value(scope), rtol=1e-9, near=0.0)
 
     def value(scope):
         if base in scope.names:
@@ -39,8 +46,8 @@ def statistic(parser, base, found) -> Meaning:
         if scope.worlds is None:
             raise Unread(f"{base} needs `worlds`, pairs of a probability and bindings")
         scopes = [(p, Scope(scope.names | names)) for p, names in scope.worlds]
-        if condition:
-            scopes = [(p, s) for p, s in scopes if is_true(condition, parser.phrases, s)]
+        if given:
+            scopes = [(p, s) for p, s in scopes if is_given(scope, s)]
         total = sum(p for p, _ in scopes)
         weights = [p / total for p, _ in scopes]
         if base == r"\Pr":
