@@ -54,7 +54,8 @@ def features(x: Float[Array, " n"]) -> Float[Array, "n p"]:
 def fit_quantile(X: Float[Array, "n p"], y: Float[Array, " n"], level) -> Float[Array, " p"]:
     r"""Coefficients with the smallest mean pinball loss, by linear programming.
 
-    .. math:: \min_{\theta, s, o \ge 0} \; \frac1n \sum_{i=1}^n \bigl( \tau s_i + (1 - \tau) o_i \bigr)
+    .. math:: \min_{\theta, s, o \ge 0} \;
+              \frac1n \sum_{i=1}^n \bigl( \tau s_i + (1 - \tau) o_i \bigr)
               \quad \text{with} \quad y_i - x_i^\top \theta = s_i - o_i
 
     s is what is short and o what is left over. Reference: Koenker and Bassett (1978).
