@@ -93,10 +93,18 @@ def statements(tex: str) -> list[list[str]]:
     ts = tokens(REMARK.sub("", tex))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
-    # Lines and columns mean something only inside of cases and matrices.
-    lines = [part for part in split([t for t in spaced if t not in WIDE], r"\\", "&")]
-    whole = [token for line in lines for token in line]
+    whole = _on_one_line([t for t in spaced if t not in WIDE])
     return [part for found in split(whole, ",", ";") if (part := _bare(found))]
+
+
+def _on_one_line(ts):
+    """Lines and columns mean something only inside of cases and matrices."""
+    kept, depth = [], 0
+    for token in ts:
+        depth += token.startswith(r"\begin") - token.startswith(r"\end")
+        if depth or token not in (r"\\", "&"):
+            kept.append(token)
+    return kept
 
 
 def _bare(ts):
