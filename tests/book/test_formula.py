@@ -158,6 +158,8 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
     remarks = r"\begin{aligned} y & = x && \text{once} \\ & + x && \text{twice} \end{aligned}"
     assert holds(remarks, {"x": 1.0, "y": 2.0})
+    broken = r"\begin{aligned} y = {} & x \big[ 1 \\ & + x \big] \end{aligned}"
+    assert holds(broken, {"x": 2.0, "y": 6.0})
 
 
 def test_words_that_lead_to_a_condition_and_remarks_state_nothing():

@@ -21,6 +21,7 @@ RELATIONS |= {r"\in", r"\sim"}
 ARROW = r"\leftarrow"  # gives the name before it another value
 RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
+REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
 LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
@@ -94,13 +95,10 @@ def statements(tex: str) -> list[list[str]]:
     words alone and the brackets around a condition, `(k \\ge 1)`, are left out, and so are words
     behind `&&` and those that lead to a condition, `such that`.
     """
-    ts = _without_leads(tokens(tex))
+    ts = _without_leads(tokens(REMARK.sub("", tex)))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
-    # Lines and columns mean something only inside of cases and matrices.
-    lines = [part for part in split([t for t in spaced if t not in WIDE], r"\\", "&")]
-    pairs = itertools.pairwise([["="], *lines])
-    whole = [t for before, line in pairs if before or not _is_one_text(line) for t in line]
+    whole = _on_one_line([t for t in spaced if t not in WIDE])
     return [part for found in split(whole, ",", ";") if (part := _bare(found))]
 
 
@@ -113,8 +111,14 @@ def _without_leads(ts):
     return ts
 
 
-def _is_one_text(ts):
-    return ts[:1] == [r"\text"] and argument(ts, 1)[1] == len(ts)
+def _on_one_line(ts):
+    """Lines and columns mean something only inside of cases and matrices."""
+    kept, depth = [], 0
+    for token in ts:
+        depth += token.startswith(r"\begin") - token.startswith(r"\end")
+        if depth or token not in (r"\\", "&"):
+            kept.append(token)
+    return kept
 
 
 def _bare(ts):
