@@ -402,7 +402,7 @@ def test_the_loss_grows_at_least_by_delta_over_n_and_in_the_end_just_so(displaye
         X, y = np.array([[1.3], [-0.9], [1.1], [delta]]), np.array([1.0, 0.0, 1.0, 0.0])
         names = {"J": fall(X, y)["J"], "n": 4, r"\delta": delta, r"\beta": np.array([[150.0]])}
         names[r"\hat\beta"] = column(logistic.by_newton(X, y).coefficients)
-        assert displayed("eq-logistic-estimate-bound").holds(names, tight=r"\ge")
+        assert displayed("eq-logistic-estimate-bound").holds(names, tight=[1])
 
 
 @pytest.fixture
@@ -602,6 +602,7 @@ def test_among_those_that_are_kept_the_log_odds_are_shifted(displayed, few):
     X, y, points = few
     for i, kept in ((2, (0.9, 0.05)), (6, (0.4, 0.3))):
         names = named(X, y, points[0]) | {"i": i, r"\tau": one_based(kept[::-1], first=0)}
+        names[r"\text{kept}"] = 1  # as in all of these worlds
         p = names["p"][i]
         worlds = [(p * kept[0], {"y": {i: 1}}), ((1 - p) * kept[1], {"y": {i: 0}})]
         assert displayed("eq-logistic-case-control").holds(names, worlds)
@@ -634,7 +635,7 @@ def test_the_program_finds_the_largest_sum_of_margins_in_the_box(displayed, apar
         return names | {"d": column(d), r"d_{\cdot}": one_based(d)}
 
     law = displayed("eq-logistic-program")
-    assert law.holds(at(found.x), tight=r"\le", rtol=1e-4)
+    assert law.holds(at(found.x), tight=[2], rtol=1e-4)
     assert law.holds(at(0.5 * found.x), rtol=1e-4)
     assert law.fails(at(1.1 * ways[:, np.abs(ways).min(0).argmin()]), rtol=1e-4)  # out of the box
     assert law.fails(at(np.array([0.9, 0.9])), rtol=1e-4)  # some margins are negative
