@@ -37,7 +37,7 @@ def chance(score):
 
 
 def fall(X, y):
-    """Value and gradient of the mean loss at a column, by PyTorch."""
+    """The mean loss, its gradient and its Hessian as functions of a column, by PyTorch."""
     X, y = torch.tensor(X), torch.tensor(y)
 
     def J(beta):
