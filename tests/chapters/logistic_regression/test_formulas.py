@@ -1,6 +1,7 @@
 """The chapter's displays, evaluated as the page has them."""
 
 import itertools
+import re
 
 import mpmath
 import numpy as np
@@ -16,7 +17,8 @@ from dlcourse.linear.margins import widest_margin
 from dlcourse.linear.three_errors import legendre
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import GradientDescent, minimize
-from tools.formula import one_based
+from tools import errata_rows
+from tools.formula import Display, one_based
 
 LARGEST = {r"\lambda_{\max}": lambda A: np.linalg.eigvalsh(A)[-1]}
 
@@ -35,7 +37,7 @@ def chance(score):
 
 
 def fall(X, y):
-    """Value and gradient of the mean loss at a column, by PyTorch."""
+    """The mean loss, its gradient and its Hessian as functions of a column, by PyTorch."""
     X, y = torch.tensor(X), torch.tensor(y)
 
     def J(beta):
@@ -144,6 +146,18 @@ def test_the_stable_form_is_the_logarithm_in_sixty_digits(displayed):
         for u in (-3.0, -0.4, 0.7, 25.0, 700.0):
             exact = {r"\log(1 + e^u)": float(mpmath.log1p(mpmath.exp(u))), "u": u}
             assert displayed("eq-logistic-softplus").holds(exact, rtol=1e-14)
+
+
+@pytest.mark.erratum("E06")
+def test_the_gradient_that_the_errata_print_is_that_of_the_log_likelihood(few):
+    """The chapter leaves it as homework and says where it is printed."""
+    X, y, points = few
+    correct = errata_rows.read()["E06"].correct
+    (printed,) = re.findall(r"gradient of the log-likelihood is \$(.+?)\$", correct)
+    gradient = fall(X, y)[r"\nabla J"]
+    for beta in points:
+        found = Display("E06", printed).value(named(X, y, beta) | {"t": range(1, 9)})
+        np.testing.assert_allclose(found, -8 * gradient(beta), rtol=1e-10)
 
 
 # Curvature and solvers
