@@ -78,8 +78,8 @@ def noticed(trial, listed=None):
         f"{trial.label}: the test does notice when {what}. Cure: take it out of {seals.DISPLAYS}."
         for what in stale
     ]
-    if not all(answer for question, *_, answer in trial.asked if question == "holds"):
-        faults.append(f"{trial.label} did not hold once when it was asked")
+    if not all(answer for question, *_, answer in trial.asked if question != "value"):
+        faults.append(f"{trial.label} did not hold, or fail, once when it was asked")
     has_bounds = any(what.startswith(BOUND) for what in made)
     sides = ("one" if loose else "both") if has_bounds else ""
     return faults, len(made), len(survivors), sides

@@ -18,6 +18,7 @@ def value(tex, worlds):
 A = np.array([[2.0, 1.0], [0.5, 3.0]])
 B = np.array([[1.0, -1.0], [4.0, 2.0]])
 COLUMN = np.array([[3.0], [4.0]])
+WORDED = r"\begin{cases} x & \text{at once}, \\ x + 1 & \text{otherwise.} \end{cases}"
 CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{cases}"
 
 
@@ -65,14 +66,26 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\nabla f(x) + \nabla^2 f(x)", {r"\nabla f": abs, r"\nabla^2 f": abs, "x": 4.0}, 8.0),
         (r"x^{(k+1)} - x^{(k)}", {"x": [1.0, 4.0, 9.0], "k": 1}, 5.0),
         (r"\hat m_{k-1}", {r"\hat m": [7.0, 8.0], "k": 2}, 8.0),
+        (r"n_2 + n", {r"n_{\cdot}": one_based([3.0, 4.0]), "n": 7.0}, 11.0),
+        (r"(s_2^2 - s^2)^2", {r"s_{\cdot}": one_based([3.0, 4.0]), "s": 3.0}, 49.0),
+        (r"g(a; b)", {"g": max, "a": 2.0, "b": 3.0}, 3.0),
         (r"X_{ij} + X_{i,j+1}", {"X": one_based(A), "i": 1, "j": 1}, 3.0),
         (r"\beta_1^k", {r"\beta_1": 0.5, "k": 3}, 0.125),
         (r"\frac{\partial S}{\partial b} + 1", {r"\frac{\partial S}{\partial b}": 4.0}, 5.0),
         (r"1\{a < b\} - 1\{a = b\}", {"a": 1.0, "b": 2.0}, 1.0),
+        (WORDED, {r"\text{at once}": True, "x": 3.0}, 3.0),
+        (WORDED, {r"\text{at once}": False, "x": 3.0}, 4.0),
         (CASES, {"x": -3.0}, 3.0),
         (CASES, {"x": 2.0}, 2.0),
         (r"\begin{pmatrix} a & 0 \\ 1 & b \end{pmatrix}", {"a": 2.0, "b": 3.0}, [[2, 0], [1, 3]]),
         (r"\underbrace{a + 1}_{\text{more}} b", {"a": 1.0, "b": 3.0}, 6.0),
+        (r"\begin{bmatrix} A & v \\ 0 & 7 \end{bmatrix}", {"A": A, "v": COLUMN},
+            [[2, 1, 3], [0.5, 3, 4], [0, 0, 7]]),
+        (r"\arg\min_x (x - 2)^2 + 1", {"x": range(5)}, [2]),
+        (r"\arg\max_x (x - 2)^2", {"x": range(5)}, [0, 4]),
+        (r"p(y \mid x, z)", {"p": lambda *at: 100 * at[0] + 10 * at[1] + at[2], "y": 1.0, "x": 2.0,
+            "z": 3.0}, 123.0),
+        (r"y_1 A y", {"A": A, "y": one_based(COLUMN)}, 3 * A @ COLUMN),
         (r"t \bmod 101", {"t": 203}, 1.0),
         (r"a \pm b", {"a": 1.0, "b": 2.0, r"\pm": -1}, -1.0),
     ],
@@ -101,7 +114,9 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
-        (r"\arg\min_x f", {}, r"arg"),
+        (WORDED, {"x": 1.0}, "a case in words: bind"),
+        (r"\arg\min_x f", {"f": 1.0}, "'x' has no range"),
+        (r"x \sim \mathcal{N}(0, 1)", {"x": 1.0}, "needs `worlds`"),
         (r"\lVert A \rVert_7", {"A": A}, "norm '7'"),
     ],
 )
@@ -134,12 +149,40 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds(both, {"x": 1.0, "y": 2.0, "z": 4.0})
     assert not holds(both, {"x": 0.0, "y": 0.0, "z": 1.0})
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
+    remarks = r"\begin{aligned} y & = x && \text{once} \\ & + x && \text{twice} \end{aligned}"
+    assert holds(remarks, {"x": 1.0, "y": 2.0})
+
+
+def test_words_that_lead_to_a_condition_and_remarks_state_nothing():
+    led = r"\begin{gathered} y = 2 x \\ \text{subject to } \; x = 1 + z . \end{gathered}"
+    assert holds(led, {"x": 3.0, "y": 6.0, "z": 2.0})
+    assert not holds(led, {"x": 3.0, "y": 6.0, "z": 5.0})
+    remarked = r"\begin{aligned} y = {} & x && \text{first} \\ & + z && \text{then} \end{aligned}"
+    assert holds(remarked, {"x": 3.0, "y": 5.0, "z": 2.0})
+    assert not holds(remarked, {"x": 3.0, "y": 1.0, "z": 2.0})
+
+
+def test_a_minimizer_is_among_those_that_the_page_names():
+    for x, is_one in [(1, True), (3, True), (2, False)]:
+        assert holds(r"\hat x \in \arg\min_x (x - 2)^2", {r"\hat x": x, "x": (1, 3)}) is is_one
+
+
+def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
+    worlds = [(0.25, {"x": 1.0}), (0.75, {"x": 5.0})]
+    for tex in (r"x \sim \mathcal{N}(4, 3)", r"x - 1 \mid y \sim \mathcal{N}(m, v)"):
+        assert holds(tex, {"m": 3.0, "v": 3.0}, worlds=worlds)
+    for tex in (r"x \sim \mathcal{N}(4, 9)", r"x \sim \mathcal{N}(3, 3)"):
+        assert not holds(tex, {}, worlds=worlds)
 
 
 def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
     assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+    between = r"a < 5 \quad a \le b \le c", {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert holds(*between, tight=[1])
+    assert not holds(*between, tight=[2])
+    assert not holds(*between, tight=True)
 
 
 def test_a_display_without_a_relation_states_nothing_that_holds():
@@ -192,9 +235,18 @@ def test_mutants_are_other_statements_and_each_stands_once():
 
 
 @pytest.mark.parametrize(
-    ("tex", "is_lost"), [(r"2 (\frac{a}{b})^k", False), (r"2 (\frac{a}{b} c)^k", True)]
+    ("tex", "is_lost"),
+    [
+        (r"2 (\frac{a}{b})^k", False),
+        (r"2 (\frac{a}{b} c)^k", True),
+        (r"b (\sum_{i=1}^n x_i) c", True),
+        (r"\log(a / b) + c", False),
+        (r"\frac{\log(a b)}{c}", False),
+        (r"\log(a + b)", True),
+        (r"\log(a b) c", True),
+    ],
 )
-def test_brackets_around_a_fraction_alone_mean_nothing(tex, is_lost):
+def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):
     assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
 
 
@@ -209,6 +261,42 @@ def test_brackets_around_a_fraction_alone_mean_nothing(tex, is_lost):
 )
 def test_brackets_around_all_that_a_word_applies_to_mean_nothing(tex, is_lost):
     assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("tex", "n_meant"),
+    [
+        (r"y = (x + 1) (\frac{z}{2})^2 \qquad (x \ge 2)", 1),
+        (r"y = \operatorname{tr}(A B) + \log \det(A B) - \mathbb{E}[A B]", 0),
+        (r"y = \operatorname{tr}(A + B) + \log(A B) C - f(A B)", 3),
+    ],
+)
+def test_brackets_for_the_look_are_no_mutant(tex, n_meant):
+    assert sum("brackets" in what for what, _ in mutants(tex)) == n_meant
+
+
+def test_a_hypothesis_that_is_hurt_tells_what_only_a_false_statement_tells():
+    trial = Trial("eq-planted", "a = b = c")
+    assert trial.holds({"a": 2.0, "b": 2.0, "c": 2.0})
+    assert any("a becomes b" in survivor for survivor in trial.survivors())
+    assert trial.fails({"a": 1.0, "b": 2.0, "c": 2.0})
+    assert not any("a becomes b" in survivor for survivor in trial.survivors())
+
+
+def test_brackets_that_only_help_the_eye_are_not_lost():
+    def is_tried(tex):
+        return any("brackets" in what for what, _ in mutants(tex))
+
+    for tex in (
+        r"a + (b - c) = d",
+        r"y = (a b)",
+        r"\log (a b) + c",
+        r"a - (b c)",
+        r"\mathbb{E} (a b)",
+    ):
+        assert not is_tried(tex)
+    for tex in (r"a - (b - c)", r"\log (a b) c", r"\log (a + b)", r"(a b)^2 + c", r"f(a) + c"):
+        assert is_tried(tex)
 
 
 def test_every_step_of_a_sample_has_the_right_mean(rng):

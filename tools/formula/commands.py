@@ -4,6 +4,7 @@ Each reads what follows it from the parser and gives its meaning, a function of 
 """
 
 import functools
+import itertools
 
 import numpy as np
 
@@ -116,6 +117,22 @@ def folded(parser: Parser) -> Meaning:
     return value
 
 
+@reads(r"\arg")
+def extreme_places(parser: Parser) -> Meaning:
+    """Where an expression is largest or smallest, over the bound range of the index."""
+    fold, (name,) = FOLDS[parser.take()], parser.script()
+    body = parser.expression()
+
+    def value(scope):
+        found = places(parser, (name,), None, scope)
+        reached = [values.number(body(scope.having(**{name: place}))) for place in found]
+        best = fold(reached)
+        pairs = zip(found, reached, strict=True)
+        return np.array([place for place, at in pairs if values.agree(at, "=", best)])
+
+    return value
+
+
 def places(parser, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
     name, relation, rest = lower[0], lower[1:2], lower[2:]
@@ -167,7 +184,26 @@ def enclosed(parser: Parser) -> Meaning:
 
 def matrix(parser, inner) -> Meaning:
     rows = [[parser.of(x) for x in split(row, "&")] for row in split(inner, r"\\") if row]
-    return lambda scope: np.block([[np.atleast_2d(x(scope)) for x in row] for row in rows])
+
+    def value(scope):
+        blocks = [[np.atleast_2d(x(scope)) for x in row] for row in rows]
+        heights = [max(len(block) for block in row) for row in blocks]
+        widths = [max(block.shape[1] for block in column) for column in zip(*blocks, strict=True)]
+        filled = [
+            [
+                _filled(block, size)
+                for block, size in zip(row, itertools.product([height], widths), strict=True)
+            ]
+            for height, row in zip(heights, blocks, strict=True)
+        ]
+        return np.block(filled)
+
+    return value
+
+
+def _filled(block, shape):
+    """A 0 stands for a block of zeros."""
+    return block if block.any() else np.zeros(shape)
 
 
 def product(parser, inner) -> Meaning:
@@ -186,17 +222,25 @@ def changed(by):
 
 
 def cases(parser, inner) -> Meaning:
+    """The first case whose condition holds; one in words alone, if they are bound to a truth."""
     rows = [split(row, "&") for row in split(inner, r"\\") if row]
 
     def chosen(scope):
         for value, condition in rows:
-            if r"\text" in condition and "otherwise" in canonical(condition):
-                return parser.of(_ended(value))(scope)
-            if is_true(_without_words(_ended(condition)), parser.phrases, scope):
+            if _applies(_ended(condition), parser.phrases, scope):
                 return parser.of(_ended(value))(scope)
         raise Unread("none of the cases applies")
 
     return chosen
+
+
+def _applies(condition, phrases, scope):
+    words, test = canonical(condition), _without_words(condition)
+    if test:
+        return is_true(test, phrases, scope)
+    if "otherwise" not in words and words not in scope.names:
+        raise Unread(f"{words} is a case in words: bind whether it applies")
+    return scope.names.get(words, True)
 
 
 def _ended(ts):

@@ -69,20 +69,23 @@ class Display:
         """Whether every relation of the display holds at these numbers, as a `Verdict`.
 
         `worlds` are pairs of a probability and names, over which expectations average. `tight`
-        demands that bounds are attained, `near` is the share that an approximation may miss.
-        Raises `Unread` for LaTeX that is not understood or a name without a number.
+        demands that bounds are attained, all or those in these places, counted from 1; `near` is
+        the share that an approximation may miss. Raises `Unread` for LaTeX that is not understood
+        or a name without a number.
         """
         sides = self.sides(names, worlds)
-        related = [side for side in sides if len(side) > 1]
-        results = [
-            values.agree(a, relation, b, rtol, near)
-            and (
-                not tight or relation not in (r"\le", r"\ge") or values.agree(a, "=", b, rtol, near)
-            )
-            for side in related
-            for (_, a), (relation, b) in itertools.pairwise(side)
+        related = [
+            (a, relation, b) for side in sides for (_, a), (relation, b) in itertools.pairwise(side)
         ]
-        return Verdict(self.label, tuple(map(tuple, sides)), bool(results) and all(results))
+        bounds = [(a, b) for a, relation, b in related if relation in (r"\le", r"\ge")]
+        attained = [pair for n, pair in enumerate(bounds, 1) if tight is True or n in (tight or ())]
+        results = [values.agree(*relation, rtol, near) for relation in related]
+        results += [values.agree(a, "=", b, rtol, near) for a, b in attained]
+        return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))
+
+    def fails(self, names: dict, worlds: Iterable | None = None, **options) -> bool:
+        """Whether it does not hold at these numbers, as where a hypothesis is hurt."""
+        return not self.holds(names, worlds, **options)
 
     def value(self, names: dict, worlds: Iterable | None = None):
         """What a display without a relation is worth."""

@@ -1,19 +1,22 @@
 r"""The grammar: LaTeX becomes a function of the numbers that its names stand for.
 
-    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to
+    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \in \sim
     expression  [sign] term (sign term)*                + - \pm \mp
     term     factor ([\cdot | \times | / | \bmod] factor)*
     factor   (phrase | number | bracket | command | name) script*
     script   _ argument | ^ argument | '
-    command  \frac \sqrt \log \sum \prod \int \max \min \lVert \lvert | \lfloor \langle
-             \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
+    command  \frac \sqrt \log \sum \prod \int \max \min \arg\min \lVert \lvert | \lfloor
+             \langle \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
     name     a letter, Latin or Greek, or \hat \text \operatorname ... with its argument
 
-A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`. What
+A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`; where
+`n` is bound to a number beside, `n_k` is `n_{\cdot}`, bound to the family, at the index `k`. What
 stands above is a power, unless it is `\top` or an index in brackets, `x^{(k)}`. A name beside a
 bracket is called if it stands for a function, else multiplied. Sums, functions without a bracket
-and expectations reach to the end of their term. A bound name that is more than one name with its
-scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and is taken as a whole.
+and expectations reach to the end of their term, `\arg\min` to that of its expression. A bound name
+that is more than one name with its scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and
+is taken as a whole. `u \sim \mathcal{N}(m, v)` says that u has this mean and variance over the
+worlds, which are those given y in `u \mid y \sim`.
 """
 
 import functools
@@ -74,8 +77,12 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
     parser = Parser(ts, phrases)
     parts = [("", parser.expression())]
     while parser.token:
+        if parser.token == r"\mid" and r"\sim" in ts:
+            parser.place = ts.index(r"\sim")
         if parser.token not in RELATIONS:
             raise Unread(f"{parser.token!r} is not understood after {parser.before()!r}")
+        if parser.token == r"\sim":
+            parts[-1] = (parts[-1][0], functools.partial(spread, parts[-1][1]))
         parts.append((parser.take(), parser.expression()))
     return lambda scope: [(relation, side(scope)) for relation, side in parts]
 
@@ -88,6 +95,15 @@ def meaning(ts: tuple[str, ...], phrases: tuple = ()) -> Meaning:
     if parser.token:
         raise Unread(f"{parser.token!r} is not understood after {parser.before()!r}")
     return value
+
+
+def spread(of: Meaning, scope: Scope) -> values.Normal:
+    """Mean and variance over the worlds."""
+    if scope.worlds is None:
+        raise Unread(r"\sim needs `worlds`, pairs of a probability and bindings")
+    found = [of(scope.having(**names)) for _, names in scope.worlds]
+    weights = [p for p, _ in scope.worlds]
+    return values.Normal(values.mean(found, weights), values.variance(found, weights))
 
 
 def is_true(ts, phrases, scope) -> bool:
@@ -268,9 +284,10 @@ class Parser:
         low = f"_{{{canonical(below)}}}" if below is not None else ""
         high = f"^{{{canonical(above)}}}" if above is not None else ""
         stem, names = f"{base}{primes}", scope.names
+        family = rf"{stem}_{{\cdot}}" if below else stem
         tries = [
             (f"{base}{low}{primes}{high}", (), ()), (f"{stem}{low}{high}", (), ()),
-            (f"{stem}{high}{low}", (), ()), (f"{stem}{high}", below, ()),
+            (f"{stem}{high}{low}", (), ()), (family, below, above), (f"{stem}{high}", below, ()),
             (f"{base}{low}{primes}", (), above), (f"{stem}{low}", (), above), (stem, below, above),
         ]  # fmt: skip
         for name, index, exponent in tries:
@@ -300,7 +317,7 @@ class Parser:
             return (
                 self.operator(found) if base.startswith(r"\operatorname") else self.scripted(found)
             )
-        inner = split(self.bracket(), ",")
+        inner = split(self.bracket(), ",", ";", r"\mid")
         scripts = Parser(self.ts, self.phrases)
         scripts.place = self.place
         arguments = [functools.partial(self.evaluated, part) for part in inner]

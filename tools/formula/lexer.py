@@ -17,8 +17,10 @@ OPENING |= {r"\lceil": r"\rceil"}
 OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmatrix", "bmatrix")}
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
+RELATIONS |= {r"\in", r"\sim"}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
 WIDE = {r"\quad", r"\qquad"}
+LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
 NAMING |= {r"\text", r"\mathrm", r"\operatorname", r"\mathcal", r"\mathbb", r"\mathbf"}
 
@@ -87,15 +89,30 @@ def statements(tex: str) -> list[list[str]]:
     """The statements of a display: what commas, semicolons and wide spaces part.
 
     A wide space before a sign or a relation goes on with the line before. Full stops at the end,
-    words alone and the brackets around a condition, `(k \\ge 1)`, are left out.
+    words alone and the brackets around a condition, `(k \\ge 1)`, are left out, and so are words
+    behind `&&` and those that lead to a condition, `such that`.
     """
-    ts = tokens(tex)
+    ts = _without_leads(tokens(tex))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
     # Lines and columns mean something only inside of cases and matrices.
     lines = [part for part in split([t for t in spaced if t not in WIDE], r"\\", "&")]
-    whole = [token for line in lines for token in line]
+    pairs = itertools.pairwise([["="], *lines])
+    whole = [t for before, line in pairs if before or not _is_one_text(line) for t in line]
     return [part for found in split(whole, ",", ";") if (part := _bare(found))]
+
+
+def _without_leads(ts):
+    for place in range(len(ts) - 1):
+        if ts[place] == r"\text":
+            end = argument(ts, place + 1)[1]
+            if canonical(ts[place:end]) in LEADS:
+                return [*ts[:place], ";", *_without_leads(ts[end:])]
+    return ts
+
+
+def _is_one_text(ts):
+    return ts[:1] == [r"\text"] and argument(ts, 1)[1] == len(ts)
 
 
 def _bare(ts):

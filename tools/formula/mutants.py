@@ -16,13 +16,17 @@ from tools.formula.lexer import (
     Unread,
     argument,
     closing,
+    split,
     tokens,
 )
+from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
+SIGNED = {"+", "-", r"\pm", r"\mp"}
+OPERATORS = (r"\operatorname", r"\mathbb")
 BOUND = "the bound becomes"
 
 
@@ -68,11 +72,28 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "[") and not (_holds_a_fraction(ts, place) or _ends_a_word(ts, place)):
+    if token in ("(", "[") and not _means_nothing(ts, place):
         end = closing(ts, place)
-        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        if not _is_needless(ts, place, end):
+            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
+
+
+def _is_needless(ts, start, end):
+    """Whether brackets only help the eye: `a + (b - c)`, `\\log (a b) + c`."""
+    before, after = (ts[start - 1] if start else "="), (ts[end + 1] if end + 1 < len(ts) else ".")
+    is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
+    is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
+    is_after = {*FUNCTIONS, "-"} if is_one_term else set()
+    is_at_start = before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
+    return is_last and (is_at_start or (is_one_term and _is_behind_operator(ts, start)))
+
+
+def _is_behind_operator(ts, start):
+    """`\\operatorname{Var} (u)` and `\\mathbb{E} (u)` reach to the end of their term anyway."""
+    names = {r"\operatorname", r"\mathbb"}
+    return any(ts[i] in names and argument(ts, i + 1)[1] == start for i in range(start - 1))
 
 
 def _scaled(ts, place):
@@ -91,25 +112,26 @@ def _scaled(ts, place):
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
 
 
-def _holds_a_fraction(ts, place):
-    """Whether the bracket that opens here holds a fraction alone, which needs no bracket."""
-    if ts[place + 1] != r"\frac":
-        return False
-    _, middle = argument(ts, place + 2)
-    return argument(ts, middle)[1] == closing(ts, place)
+def _means_nothing(ts, place):
+    """Whether the bracket that opens here says only what would be read without it.
 
-
-def _ends_a_word(ts, place):
-    r"""Whether the bracket that opens here holds all that a word applies to.
-
-    `\operatorname{tr}(A B) + c` says the same without: the word reads on to the end of its term.
+    It holds a condition or a fraction alone; or its term ends behind it, and it stands where an
+    expression begins, or holds one term that a sign, a function or an operator applies to.
     """
-    start = max((i for i in range(place) if ts[i] == "{"), default=0)
-    if ts[place - 1 : place] != ["}"] or ts[max(start - 1, 0)] != r"\operatorname":
-        return False
     end = closing(ts, place)
-    is_one_term = not (ENDS - CLOSING) & set(ts[place + 1 : end])
-    return is_one_term and (end + 1 == len(ts) or ts[end + 1] in ENDS | ENDS_OF_SIDES)
+    inside, before = ts[place + 1 : end], ts[place - 1] if place else "="
+    if len(split(inside, *RELATIONS)) > 1 or _is_fraction(inside):
+        return True
+    if ts[end + 1 : end + 2] and ts[end + 1] not in ENDS | ENDS_OF_SIDES:
+        return False
+    if len(split(inside, *SIGNED, ",")) > 1:
+        return before in {*RELATIONS, *OPENING, "+", "&", r"\\"}
+    words = (argument(ts, i + 1)[1] for i, t in enumerate(ts[:place]) if t in OPERATORS)
+    return before in {*RELATIONS, *OPENING, *FUNCTIONS, "+", "-", "&", r"\\"} or place in words
+
+
+def _is_fraction(ts):
+    return ts[:1] == [r"\frac"] and argument(ts, argument(ts, 1)[1])[1] == len(ts)
 
 
 def _is_point(ts, place):

@@ -17,6 +17,9 @@ class Trial(Display):
     def holds(self, names, *worlds, **options):
         return self._remembered("holds", (dict(names), *worlds), options)
 
+    def fails(self, names, *worlds, **options):
+        return self._remembered("fails", (dict(names), *worlds), options)
+
     def value(self, names, *worlds, **options):
         return self._remembered("value", (dict(names), *worlds), options)
 
