@@ -210,9 +210,9 @@ class Slope(NamedTuple):
 class SlowSlope(NamedTuple):
     r"""In each coordinate a slope down to 0, slower than any power: it has no minimizer.
 
-    .. math:: f(x) = \frac{1}{\log(e + x)} \quad (x \ge 0)
+    .. math:: f(x) = \frac{1}{\log(e + x)}
 
-    To the left of 0 it continues as its tangent. Convex and smooth with L = 3/e^2.
+    It is that from 0 on, and to the left its tangent there. Convex and smooth with L = 3/e^2.
 
     >>> SlowSlope()(np.array([[0.0], [np.e**4 - np.e]]))[0]
     array([1.  , 0.25])

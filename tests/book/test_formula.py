@@ -82,6 +82,13 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\begin{pmatrix} a & 0 \\ 1 & b \end{pmatrix}", {"a": 2.0, "b": 3.0}, [[2, 0], [1, 3]]),
         (r"\underbrace{a + 1}_{\text{more}} b", {"a": 1.0, "b": 3.0}, 6.0),
         (r"\underbrace{a + 1}_{R} b", {"a": 1.0, "b": 3.0, "R": 2.0}, 6.0),
+        (r"\begin{bmatrix} A & v \\ 0 & 7 \end{bmatrix}", {"A": A, "v": COLUMN},
+            [[2, 1, 3], [0.5, 3, 4], [0, 0, 7]]),
+        (r"\arg\min_x (x - 2)^2 + 1", {"x": range(5)}, [2]),
+        (r"\arg\max_x (x - 2)^2", {"x": range(5)}, [0, 4]),
+        (r"p(y \mid x, z)", {"p": lambda *at: 100 * at[0] + 10 * at[1] + at[2], "y": 1.0, "x": 2.0,
+            "z": 3.0}, 123.0),
+        (r"y_1 A y", {"A": A, "y": one_based(COLUMN)}, 3 * A @ COLUMN),
         (r"t \bmod 101", {"t": 203}, 1.0),
         (r"a \pm b", {"a": 1.0, "b": 2.0, r"\pm": -1}, -1.0),
     ],
@@ -106,12 +113,14 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"f x", {"f": math.sqrt, "x": 1.0}, "function stands without its argument"),
         (r"A B", {"A": A, "B": COLUMN.T}, "no product of shapes"),
         (r"A + v", {"A": A, "v": COLUMN}, "no sum of shapes"),
+        (r"x_i^R^2", {"x": 1.0}, r"has a second '\^': write brackets"),
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
         (WORDED, {"x": 1.0}, "a case in words: bind"),
         (r"\underbrace{a + 1}_{R} b", {"a": 1.0, "b": 3.0, "R": 3.0}, "name R to something else"),
-        (r"\arg\min_x f", {}, r"arg"),
+        (r"\arg\min_x f", {"f": 1.0}, "'x' has no range"),
+        (r"x \sim \mathcal{N}(0, 1)", {"x": 1.0}, "needs `worlds`"),
         (r"\lVert A \rVert_7", {"A": A}, "norm '7'"),
     ],
 )
@@ -130,6 +139,11 @@ def test_expectations_average_over_worlds():
     )
     assert value(r"\Pr(x > 0)", worlds) == 0.75
     assert value(r"\mathbb{E}[x \mid x > 0]", worlds) == 2.0
+    given = r"\mathbb{E}[x \mid y_1] = a"
+    worlds = [(0.2, {"x": 1.0, "y_1": 7.0}), (0.3, {"x": 2.0, "y_1": 7.0}), (0.5, {"y_1": 8.0})]
+    names = {"x": 9.0, "a": 1.6, "y_1": 7.0}  # given its value, as it is bound
+    assert Display("eq-planted", given).holds(names, worlds)
+    assert not Display("eq-planted", given).holds(names | {"y_1": 8.0}, worlds)
     columns = [(0.5, {"x": COLUMN}), (0.5, {"x": -COLUMN})]
     np.testing.assert_allclose(value(r"\operatorname{Var}(x)", columns), COLUMN @ COLUMN.T)
 
@@ -146,6 +160,30 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
     remarks = r"\begin{aligned} y & = x && \text{once} \\ & + x && \text{twice} \end{aligned}"
     assert holds(remarks, {"x": 1.0, "y": 2.0})
+    broken = r"\begin{aligned} y = {} & x \big[ 1 \\ & + x \big] \end{aligned}"
+    assert holds(broken, {"x": 2.0, "y": 6.0})
+
+
+def test_words_that_lead_to_a_condition_and_remarks_state_nothing():
+    led = r"\begin{gathered} y = 2 x \\ \text{subject to } \; x = 1 + z . \end{gathered}"
+    assert holds(led, {"x": 3.0, "y": 6.0, "z": 2.0})
+    assert not holds(led, {"x": 3.0, "y": 6.0, "z": 5.0})
+    remarked = r"\begin{aligned} y = {} & x && \text{first} \\ & + z && \text{then} \end{aligned}"
+    assert holds(remarked, {"x": 3.0, "y": 5.0, "z": 2.0})
+    assert not holds(remarked, {"x": 3.0, "y": 1.0, "z": 2.0})
+
+
+def test_a_minimizer_is_among_those_that_the_page_names():
+    for x, is_one in [(1, True), (3, True), (2, False)]:
+        assert holds(r"\hat x \in \arg\min_x (x - 2)^2", {r"\hat x": x, "x": (1, 3)}) is is_one
+
+
+def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
+    worlds = [(0.25, {"x": 1.0}), (0.75, {"x": 5.0})]
+    for tex in (r"x \sim \mathcal{N}(4, 3)", r"x - 1 \mid y \sim \mathcal{N}(m, v)"):
+        assert holds(tex, {"m": 3.0, "v": 3.0}, worlds=worlds)
+    for tex in (r"x \sim \mathcal{N}(4, 9)", r"x \sim \mathcal{N}(3, 3)"):
+        assert not holds(tex, {}, worlds=worlds)
 
 
 def test_an_arrow_gives_a_name_another_value():
@@ -190,6 +228,13 @@ def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     assert trial.survivors() == []
 
 
+def test_a_trial_keeps_the_numbers_that_it_was_asked_with():
+    trial, names = Trial("eq-planted", "y = a + b"), {"y": 3.0, "a": 2.0, "b": 1.0}
+    assert trial.holds(names)
+    names["a"] = 5.0  # of a mutant asked with this nothing would be known
+    assert "= becomes \\ne in y = a + b" not in trial.survivors()
+
+
 def test_mutants_are_other_statements_and_each_stands_once():
     tex = r"m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k^2 \le \sqrt{\frac{a}{b}}"
     found = list(mutants(tex))
@@ -229,10 +274,16 @@ def test_a_trial_asks_mutants_what_the_display_was_asked():
     [
         (r"2 (\frac{a}{b})^k", False),
         (r"2 (\frac{a}{b} c)^k", True),
+        (r"b (\sum_{i=1}^n x_i) c", True),
         (r"\log(a / b) + c", False),
         (r"\frac{\log(a b)}{c}", False),
         (r"\log(a + b)", True),
         (r"\log(a b) c", True),
+        (r"\frac{1}{n} (b \sum_i i)", False),
+        (r"\frac{1}{n} (b + c)", True),
+        (r"f(a b)", True),
+        (r"a / (b c)", True),
+        (r"a = b \quad (a < 1)", False),
     ],
 )
 def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):
@@ -270,6 +321,22 @@ def test_a_hypothesis_that_is_hurt_tells_what_only_a_false_statement_tells():
     assert any("a becomes b" in survivor for survivor in trial.survivors())
     assert trial.fails({"a": 1.0, "b": 2.0, "c": 2.0})
     assert not any("a becomes b" in survivor for survivor in trial.survivors())
+
+
+def test_brackets_that_only_help_the_eye_are_not_lost():
+    def is_tried(tex):
+        return any("brackets" in what for what, _ in mutants(tex))
+
+    for tex in (
+        r"a + (b - c) = d",
+        r"y = (a b)",
+        r"\log (a b) + c",
+        r"a - (b c)",
+        r"\mathbb{E} (a b)",
+    ):
+        assert not is_tried(tex)
+    for tex in (r"a - (b - c)", r"\log (a b) c", r"\log (a + b)", r"(a b)^2 + c", r"f(a) + c"):
+        assert is_tried(tex)
 
 
 def test_every_step_of_a_sample_has_the_right_mean(rng):

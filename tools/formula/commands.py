@@ -4,6 +4,7 @@ Each reads what follows it from the parser and gives its meaning, a function of 
 """
 
 import functools
+import itertools
 
 import numpy as np
 
@@ -30,7 +31,14 @@ def statistic(parser, base, found) -> Meaning:
         parser.term()
         inner = parser.ts[start : parser.place]
     of, *given = split(inner, r"\mid")
-    condition = given[0] if given and RELATIONS & set(given[0]) else None
+
+    def is_given(scope, world):
+        """Whether the condition holds in a world, or its value there is as bound outside of it."""
+        (condition,) = given
+        if RELATIONS & set(condition):
+            return is_true(condition, parser.phrases, world)
+        value = parser.of(condition)
+        return values.agree(value(world), "=", value(scope), rtol=1e-9, near=0.0)
 
     def value(scope):
         if base in scope.names:
@@ -38,8 +46,8 @@ def statistic(parser, base, found) -> Meaning:
         if scope.worlds is None:
             raise Unread(f"{base} needs `worlds`, pairs of a probability and bindings")
         scopes = [(p, Scope(scope.names | names)) for p, names in scope.worlds]
-        if condition:
-            scopes = [(p, s) for p, s in scopes if is_true(condition, parser.phrases, s)]
+        if given:
+            scopes = [(p, s) for p, s in scopes if is_given(scope, s)]
         total = sum(p for p, _ in scopes)
         weights = [p / total for p, _ in scopes]
         if base == r"\Pr":
@@ -124,10 +132,26 @@ def folded(parser: Parser) -> Meaning:
     return value
 
 
+@reads(r"\arg")
+def extreme_places(parser: Parser) -> Meaning:
+    """Where an expression is largest or smallest, over the bound range of the index."""
+    fold, (name,) = FOLDS[parser.take()], parser.script()
+    body = parser.expression()
+
+    def value(scope):
+        found = places(parser, name, (name,), None, scope)
+        reached = [values.number(body(scope.having(**{name: place}))) for place in found]
+        best = fold(reached)
+        pairs = zip(found, reached, strict=True)
+        return np.array([place for place, at in pairs if values.agree(at, "=", best)])
+
+    return value
+
+
 def running(lower, scope):
-    """The index below a sign: its first token, or the first that has a range in a condition."""
+    """The index below a sign: its first token, or what has a range in `|x - a| \\le b`."""
     ranges = (t for t in lower if isinstance(scope.names.get(t), list | tuple | range))
-    return next(ranges, lower[0]) if RELATIONS & set(lower) else lower[0]
+    return next(ranges, lower[0]) if lower[0] in {*OPENING, "|"} else lower[0]
 
 
 def places(parser, name, lower, upper, scope):
@@ -181,7 +205,26 @@ def enclosed(parser: Parser) -> Meaning:
 
 def matrix(parser, inner) -> Meaning:
     rows = [[parser.of(x) for x in split(row, "&")] for row in split(inner, r"\\") if row]
-    return lambda scope: np.block([[np.atleast_2d(x(scope)) for x in row] for row in rows])
+
+    def value(scope):
+        blocks = [[np.atleast_2d(x(scope)) for x in row] for row in rows]
+        heights = [max(len(block) for block in row) for row in blocks]
+        widths = [max(block.shape[1] for block in column) for column in zip(*blocks, strict=True)]
+        filled = [
+            [
+                _filled(block, size)
+                for block, size in zip(row, itertools.product([height], widths), strict=True)
+            ]
+            for height, row in zip(heights, blocks, strict=True)
+        ]
+        return np.block(filled)
+
+    return value
+
+
+def _filled(block, shape):
+    """A 0 stands for a block of zeros."""
+    return block if block.any() else np.zeros(shape)
 
 
 def product(parser, inner) -> Meaning:

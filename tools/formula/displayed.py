@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tools import statements
 from tools.formula import values
 from tools.formula.docstrings import documented
@@ -78,7 +80,8 @@ class Display:
             (a, relation, b) for side in sides for (_, a), (relation, b) in itertools.pairwise(side)
         ]
         bounds = [(a, b) for a, relation, b in related if relation in (r"\le", r"\ge")]
-        attained = [pair for n, pair in enumerate(bounds, 1) if tight is True or n in (tight or ())]
+        wanted = range(1, len(bounds) + 1) if np.ndim(tight) == 0 and tight else (tight or ())
+        attained = [pair for n, pair in enumerate(bounds, 1) if n in wanted]
         results = [values.agree(*relation, rtol, near) for relation in related]
         results += [values.agree(a, "=", b, rtol, near) for a, b in attained]
         return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))

@@ -1,21 +1,24 @@
 r"""The grammar: LaTeX becomes a function of the numbers that its names stand for.
 
-    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \leftarrow
+    chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \in \sim
+                                                      \leftarrow
     expression  [sign] term (sign term)*                + - \pm \mp
     term     factor ([\cdot | \times | / | \bmod] factor)*
     factor   (phrase | number | bracket | command | name) script*
     script   _ argument | ^ argument | '
-    command  \frac \sqrt \log \sum \prod \int \max \min \lVert \lvert | \lfloor \langle
-             \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
+    command  \frac \sqrt \log \sum \prod \int \max \min \arg\min \lVert \lvert | \lfloor
+             \langle \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
     name     a letter, Latin or Greek, or \hat \text \operatorname ... with its argument
 
 A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`; where
 `n` is bound to a number beside, `n_k` is `n_{\cdot}`, bound to the family, at the index `k`. What
 stands above is a power, unless it is `\top` or an index in brackets, `x^{(k)}`. A name beside a
 bracket is called if it stands for a function, else multiplied. Sums, functions without a bracket
-and expectations reach to the end of their term. A bound name that is more than one name with its
-scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and is taken as a whole. Where an arrow
-gives a name another value, that is bound with the arrow, `x \leftarrow`.
+and expectations reach to the end of their term, `\arg\min` to that of its expression. A bound name
+that is more than one name with its scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and
+is taken as a whole. `u \sim \mathcal{N}(m, v)` says that u has this mean and variance over the
+worlds, which are those given y in `u \mid y \sim`. Where an arrow gives a name another value, that
+is bound with the arrow, `x \leftarrow`.
 """
 
 import functools
@@ -79,8 +82,12 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
     if parser.token == ARROW:
         parts = [("", functools.partial(renewed, canonical(ts[: parser.place]), parts[0][1]))]
     while parser.token:
+        if parser.token == r"\mid" and r"\sim" in ts:
+            parser.place = ts.index(r"\sim")
         if parser.token not in RELATIONS:
             raise Unread(f"{parser.token!r} is not understood after {parser.before()!r}")
+        if parser.token == r"\sim":
+            parts[-1] = (parts[-1][0], functools.partial(spread, parts[-1][1]))
         parts.append((parser.take(), parser.expression()))
     return lambda scope: [(relation, side(scope)) for relation, side in parts]
 
@@ -99,6 +106,15 @@ def meaning(ts: tuple[str, ...], phrases: tuple = ()) -> Meaning:
     if parser.token:
         raise Unread(f"{parser.token!r} is not understood after {parser.before()!r}")
     return value
+
+
+def spread(of: Meaning, scope: Scope) -> values.Normal:
+    """Mean and variance over the worlds."""
+    if scope.worlds is None:
+        raise Unread(r"\sim needs `worlds`, pairs of a probability and bindings")
+    found = [of(scope.having(**names)) for _, names in scope.worlds]
+    weights = [p for p, _ in scope.worlds]
+    return values.Normal(values.mean(found, weights), values.variance(found, weights))
 
 
 def is_true(ts, phrases, scope) -> bool:
@@ -253,8 +269,8 @@ class Parser:
                 below = self.script()
             elif self.token == "^" and above is None:
                 above = self.script()
-            else:
-                break
+            else:  # LaTeX refuses it too
+                raise Unread(f"{self.before()!r} has a second {self.token!r}: write brackets")
         found = functools.partial(self.looked_up, base, primes, below, above)
         if base in READERS:
             return READERS[base](self, base, found)
@@ -312,7 +328,7 @@ class Parser:
             return (
                 self.operator(found) if base.startswith(r"\operatorname") else self.scripted(found)
             )
-        inner = split(self.bracket(), ",", ";")
+        inner = split(self.bracket(), ",", ";", r"\mid")
         scripts = Parser(self.ts, self.phrases)
         scripts.place = self.place
         arguments = [functools.partial(self.evaluated, part) for part in inner]

@@ -17,11 +17,13 @@ OPENING |= {r"\lceil": r"\rceil"}
 OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmatrix", "bmatrix")}
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
+RELATIONS |= {r"\in", r"\sim"}
 ARROW = r"\leftarrow"  # gives the name before it another value
 RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
 REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
+LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
 NAMING |= {r"\text", r"\mathrm", r"\operatorname", r"\mathcal", r"\mathbb", r"\mathbf"}
 
@@ -90,15 +92,33 @@ def statements(tex: str) -> list[list[str]]:
     """The statements of a display: what commas, semicolons and wide spaces part.
 
     A wide space before a sign or a relation goes on with the line before. Full stops at the end,
-    words alone and the brackets around a condition, `(k \\ge 1)`, are left out.
+    words alone and the brackets around a condition, `(k \\ge 1)`, are left out, and so are words
+    behind `&&` and those that lead to a condition, `such that`.
     """
-    ts = tokens(REMARK.sub("", tex))
+    ts = _without_leads(tokens(REMARK.sub("", tex)))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
-    # Lines and columns mean something only inside of cases and matrices.
-    lines = [part for part in split([t for t in spaced if t not in WIDE], r"\\", "&")]
-    whole = [token for line in lines for token in line]
+    whole = _on_one_line([t for t in spaced if t not in WIDE])
     return [part for found in split(whole, ",", ";") if (part := _bare(found))]
+
+
+def _without_leads(ts):
+    for place in range(len(ts) - 1):
+        if ts[place] == r"\text":
+            end = argument(ts, place + 1)[1]
+            if canonical(ts[place:end]) in LEADS:
+                return [*ts[:place], ";", *_without_leads(ts[end:])]
+    return ts
+
+
+def _on_one_line(ts):
+    """Lines and columns mean something only inside of cases and matrices."""
+    kept, depth = [], 0
+    for token in ts:
+        depth += token.startswith(r"\begin") - token.startswith(r"\end")
+        if depth or token not in (r"\\", "&"):
+            kept.append(token)
+    return kept
 
 
 def _bare(ts):

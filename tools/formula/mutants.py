@@ -19,14 +19,12 @@ from tools.formula.lexer import (
     split,
     tokens,
 )
-from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
 SIGNED = {"+", "-", r"\pm", r"\mp"}
-OPERATORS = (r"\operatorname", r"\mathbb")
 BOUND = "the bound becomes"
 
 
@@ -99,18 +97,17 @@ def _means_nothing(ts, place):
     """Whether the bracket that opens here says only what would be read without it.
 
     It holds a condition or a fraction alone; or its term ends behind it, and it stands where an
-    expression begins, or holds one term that a sign, a function or an operator applies to.
+    expression begins, or holds the rest of a term and is no argument of a name.
     """
     end = closing(ts, place)
     inside, before = ts[place + 1 : end], ts[place - 1] if place else "="
-    if RELATIONS & set(inside) or _is_fraction(inside):
+    if len(split(inside, *RELATIONS)) > 1 or _is_fraction(inside):
         return True
     if ts[end + 1 : end + 2] and ts[end + 1] not in ENDS | ENDS_OF_SIDES:
         return False
     if len(split(inside, *SIGNED, ",")) > 1:
         return before in {*RELATIONS, *OPENING, "+", "&", r"\\"}
-    words = (argument(ts, i + 1)[1] for i, t in enumerate(ts[:place]) if t in OPERATORS)
-    return before in {*RELATIONS, *OPENING, *FUNCTIONS, "+", "-", "&", r"\\"} or place in words
+    return not _is_symbol(before) and before not in ("/", "_", "^", "'")
 
 
 def _is_fraction(ts):

@@ -17,7 +17,10 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
 
 @dataclass(frozen=True)
 class one_based:
-    """A sequence or array whose first index on the page is 1, or `first`."""
+    """A sequence or array whose first index on the page is 1, or `first`.
+
+    Without an index it is the array: a column is both `y` and `y_i`.
+    """
 
     values: object
     first: int = 1
@@ -27,6 +30,17 @@ class one_based:
         if any(place < self.first for place in places):
             raise IndexError(index)
         return np.asarray(self.values)[tuple(place - self.first for place in places)]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The normal distribution: what `\\sim` compares with mean and variance over the worlds."""
+
+    mean: object
+    variance: object
 
 
 def is_number(a) -> bool:
@@ -137,6 +151,7 @@ FUNCTIONS |= {r"\cosh": np.cosh, r"\tanh": np.tanh, r"\det": np.linalg.det}
 KNOWN = {
     r"\pi": math.pi,
     "e": math.e,
+    r"\mathcal{N}": Normal,
     r"\operatorname{tr}": np.trace,
     r"\operatorname{sign}": np.sign,
     r"\operatorname{diag}": lambda a: np.diag(np.ravel(a)),
@@ -144,8 +159,13 @@ KNOWN = {
 }
 
 
-def agree(a, relation: str, b, rtol: float, near: float) -> bool:
+def agree(a, relation: str, b, rtol: float = 1e-9, near: float = 0.0) -> bool:
     """Whether a relation holds between two sides, `near` being what an approximation may miss."""
+    if relation == r"\sim":
+        pairs = (a.mean, b.mean), (a.variance, b.variance)
+        return all(agree(of_a, "=", of_b, rtol, near) for of_a, of_b in pairs)
+    if relation == r"\in":
+        return any(agree(a, "=", member, rtol, near) for member in b)
     a, b = (number(side) if is_number(side) else np.asarray(side) for side in (a, b))
     is_zero = np.ndim(b) == 0 and b == 0
     if np.shape(a) != np.shape(b) and not is_zero:

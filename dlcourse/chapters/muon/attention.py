@@ -31,8 +31,9 @@ class Heads(NamedTuple):
     def logits(self, X: Float[Array, "n width"]) -> Float[Array, "heads n n"]:
         r"""How much token i attends to token j, before the softmax; queries and keys are rows.
 
-        .. math:: S_{ij} = \frac{q_i k_j^\top + q_i^R k_j^{R \top}}{\sqrt{d + d_R}}
+        .. math:: S_{ij} = \frac{q_i k_j^\top + q^R_i (k^R_j)^\top}{\sqrt{d + d_R}}
 
+        R marks the part that turns with the position; d and d_R are the lengths of the parts.
         Book: eq. `eq-qk-logits`.
         """
         content = (X @ self.W_q) @ np.swapaxes(X @ self.W_k, -1, -2)

@@ -302,17 +302,6 @@ def test_a_logit_is_the_product_of_a_query_and_a_key(displayed, rng):
         assert displayed("eq-qk-logits").holds(names | {"i": i, "j": j})
 
 
-def test_the_docstring_has_the_logit_of_the_page_with_a_rotary_part(displayed, rng):
-    X = rng.normal(size=(4, 7))
-    heads = toy_heads(X, [9.0, 3.0], rng, d=5, d_rotary=3)
-    rows = {"q": X @ heads.W_q[1], "k": X @ heads.W_k[1], "q^R": X @ heads.W_qr[1]}
-    names = {name: one_based(row[:, None]) for name, row in rows.items()} | {"d": 5, "d_R": 3}
-    for i, j in [(1, 2), (4, 3)]:
-        names |= {"S": one_based(heads.logits(X)[1]), "i": i, "j": j}
-        names[r"k_j^{R \top}"] = (X[j - 1] @ heads.W_kr)[:, None]
-        assert displayed("dlcourse.chapters.muon.attention.Heads.logits").holds(names)
-
-
 @pytest.mark.proves("eq-qk-logit-bound", by="worst case")
 def test_a_logit_stays_below_the_norms_and_reaches_them(displayed, rng):
     U, Y, V = (orthogonal(rng, n, 3) for n in (6, 6, 3))
