@@ -83,9 +83,16 @@ def bars(parser: Parser) -> Meaning:
 
 @reads(r"\underbrace", r"\overbrace")
 def braced(parser: Parser) -> Meaning:
-    value = parser.of(parser.argument())
-    if parser.token in ("_", "^"):
-        parser.script()
+    """What a brace holds. If a number is bound to the name at the brace, it must be the same."""
+    inner = parser.of(parser.argument())
+    name = canonical(parser.script()) if parser.token in ("_", "^") else ""
+
+    def value(scope):
+        found = inner(scope)
+        if not values.agree(scope.names.get(name, found), "=", found, rtol=1e-9, near=0.0):
+            raise Unread(f"the brace gives the name {name} to something else")
+        return found
+
     return value
 
 

@@ -87,7 +87,7 @@ class Display:
         return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))
 
     def fails(self, names: dict, worlds: Iterable | None = None, **options) -> bool:
-        """Whether it does not hold at these numbers, as where a hypothesis is hurt."""
+        """Whether it does not hold, as where a hypothesis is hurt or a limit is passed."""
         return not self.holds(names, worlds, **options)
 
     def value(self, names: dict, worlds: Iterable | None = None):
