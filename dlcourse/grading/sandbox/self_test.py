@@ -55,7 +55,8 @@ def in_reach(paths):
     return found
 
 def load(name):
-    sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "Withheld"]
+    for withheld in [n for n, module in sys.modules.items() if module is None]:
+        del sys.modules[withheld]
     if importlib.import_module(name).__spec__.origin is None:
         raise ImportError("an empty folder")
 
