@@ -23,6 +23,7 @@ from dlcourse.grading.marking.roster import Roster
 COUNTS, DUPLICATE, SUPERSEDED = "counts", "duplicate", "superseded"
 OTHER = "another notebook"
 WRONG_NAME, UNREADABLE, NOTHING = "wrong file name", "unreadable", "nothing handed in"
+SHARED = "Several on the roster are called so: who of them it is, its name does not say."
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -132,7 +133,7 @@ def _hand_in(entry, origin, rules):
     student = member.student if member else name
     notes = [origin.note] if origin.note else []
     if rules.roster and not member:
-        notes.append("Not on the roster.")
+        notes.append(SHARED if rules.roster.is_shared(name) else "Not on the roster.")
     said = next((rules.times[n] for n in (nfc(file), name, student) if n in rules.times), None)
     changed = None if origin.platform else entry.changed  # of an export it is when it was made
     when = said or origin.sent or changed
