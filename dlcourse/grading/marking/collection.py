@@ -156,7 +156,8 @@ def _hand_in(entry, origin, rules):
 
 def _looked_at(hand_in, fault):
     if fault:
-        return replace(hand_in, status=WRONG_NAME, message=_joined(fault, hand_in.message))
+        status = UNREADABLE if hand_in.entry.is_closed else WRONG_NAME
+        return replace(hand_in, status=status, message=_joined(fault, hand_in.message))
     if hand_in.entry.suffix != ".ipynb":
         message = "Its name does not end in .ipynb. Hand in the notebook itself."
         return replace(hand_in, status=WRONG_NAME, message=_joined(message, hand_in.message))

@@ -1,8 +1,10 @@
 """The folder of submissions: whose file it is, when it came, which one counts."""
 
+import errno
 import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -74,6 +76,27 @@ def test_what_is_no_notebook_gets_a_row_and_what_systems_leave_gets_none(tmp_pat
     assert {h.status for h in rows.values()} == {"wrong file name"}
     assert all("ordinary file" in rows[name].message for name in odd)
     assert not any(h.digest for h in rows.values())
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_row_that_says_so(tmp_path, monkeypatch):
+    for name in ("anna/h.ipynb", "ben/h.ipynb", "dr. carl/h.ipynb"):
+        put(tmp_path, name)
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name in ("anna", "dr. carl"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    rows = found(tmp_path)
+    assert {file: (h.student, h.status) for file, h in rows.items()} == {
+        "anna/": ("anna", "unreadable"),
+        "ben/h.ipynb": ("ben", "counts"),
+        "dr. carl/": ("dr. carl", "unreadable"),
+    }
+    assert "Permission denied" in rows["anna/"].message
+    assert rows["anna/"].handed_in is None
 
 
 def test_the_last_hand_in_of_a_student_counts(tmp_path):

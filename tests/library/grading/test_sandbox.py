@@ -208,6 +208,14 @@ def test_torch_can_be_warm_while_what_it_could_use_is_withheld():
             assert student.step().tolist() == [-2.0]
 
 
+def test_links_that_lead_in_a_circle_among_what_was_handed_in_stop_no_run(tmp_path):
+    (tmp_path / "anna.ipynb").symlink_to("ben.ipynb")
+    (tmp_path / "ben.ipynb").symlink_to("anna.ipynb")
+    (tmp_path / "carl").symlink_to(tmp_path)
+    with Executor(private=[tmp_path, tmp_path / "anna.ipynb"]) as executor:
+        assert executor.zygote.is_alive()
+
+
 @pytest.mark.parametrize("where", WHERE, indirect=True)
 def test_hidden_modules_are_not_there(where):
     source = Path(files.PACKAGE, "losses.py")
