@@ -41,6 +41,7 @@ class HandIn:
     digest: str = ""  # SHA-256 of the bytes
     platform: str = ""  # that the file was exported from
     number: str = ""  # the platform's number of the student
+    named: str = ""  # as the file calls the student
     order: tuple = ()  # among a student's files that no time tells apart
 
     @property
@@ -149,6 +150,7 @@ def _hand_in(entry, origin, rules):
         message=" ".join(notes),
         platform=origin.platform,
         number=member.number if member and not origin.number else origin.number,
+        named=name,
         order=(changed or NO_TIME, origin.order, _natural(file)),
     )
     return _looked_at(hand_in, entry.fault or origin.fault)

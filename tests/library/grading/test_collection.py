@@ -11,7 +11,7 @@ import pytest
 
 from dlcourse.grading.marking import entries
 from dlcourse.grading.marking.collection import COUNTS, NOTHING, Rules, collect
-from dlcourse.grading.marking.moments import last_moment, moment, read_times
+from dlcourse.grading.marking.moments import last_moment, moment, of_nobody, read_times
 from dlcourse.grading.marking.roster import Roster
 from tests.library.grading.samples import from_cells, homework, submission
 
@@ -189,6 +189,19 @@ def test_accents_and_leading_dots_make_no_second_student(tmp_path):
     assert sum(h.status == COUNTS for h in rows.values()) == 3
     assert "begins with a dot" in rows[".ben.ipynb"].message
     assert rows[".ipynb"].status == "wrong file name"
+
+
+def test_times_of_what_is_not_there_are_named(tmp_path):
+    put(tmp_path, "anna/h.ipynb")
+    put(tmp_path, "ben.ipynb")
+    put(tmp_path, "7.ipynb")
+    (tmp_path / "times.csv").write_text(
+        "file,handed_in\nanna/h.ipynb,2026-10-01\nben,2026-10-01\n7,2026-10-01\nida,2026-10-01\n"
+        "ana/h.ipynb,2026-10-01\nBen,2026-10-01\n"
+    )
+    roster = Roster("", [["student", "id"], ["carl", "7"], ["ida", "8"]])
+    hand_ins = collect(tmp_path, None, Rules(roster=roster))
+    assert of_nobody(read_times(tmp_path / "times.csv"), hand_ins) == ["Ben", "ana/h.ipynb"]
 
 
 def test_times_come_from_a_list_where_there_is_one(tmp_path):
