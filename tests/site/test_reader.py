@@ -24,20 +24,20 @@ def test_the_root_leads_to_the_first_page(site, open_page):
     assert checks.Document(site / "index.html").lang == "en"
 
 
-def test_search_works_without_a_server(site, open_page):
-    page = open_page()
-    faults = checks.watch(page, site.as_uri())
-    page.goto((site / "search.html").as_uri() + "?q=gradient")
-    first = page.locator("ul.search > li").first
-    first.locator("p.context .highlighted").first.wait_for()
-    assert first.locator("a").inner_text().endswith("Gradient descent")
-    first.locator("a").click()
-    page.wait_for_url("**/book/gradient_descent.html*")
+def test_search_works_without_a_server(site, new_visitor):
+    page = new_visitor()  # whose next page has the words of the search highlighted
+    with checks.watch(page, site.as_uri()) as faults:
+        page.goto((site / "search.html").as_uri() + "?q=gradient")
+        first = page.locator("ul.search > li").first
+        first.locator("p.context .highlighted").first.wait_for()
+        assert first.locator("a").inner_text().endswith("Gradient descent")
+        first.locator("a").click()
+        page.wait_for_url("**/book/gradient_descent.html*")
     assert not faults, "\n".join(faults)
 
 
-def test_the_keyboard_reaches_the_search(host, open_page):
-    page = open_page()
+def test_the_keyboard_reaches_the_search(host, new_visitor):
+    page = new_visitor()
     page.goto(f"{host}/book/index.html", wait_until="load")
     page.keyboard.press("Control+k")
     page.keyboard.type("step size")
