@@ -8,7 +8,7 @@ import pytest
 from dlcourse.chapters.gradient_descent.live import MAX_PERCENT, step_size
 
 from . import checks
-from .conftest import ROOT
+from .conftest import PATIENCE, ROOT
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb"))
@@ -66,9 +66,17 @@ def test_a_link_into_a_folded_block_opens_it(stem, site, open_page):
     assert fold.evaluate("(fold) => fold.open")
 
 
+@pytest.fixture(scope="module")
+def without_scripts(browser):
+    """The tab of a visitor whose browser runs no script."""
+    with browser.new_context(java_script_enabled=False) as context:
+        context.set_default_timeout(PATIENCE)
+        yield context.new_page()
+
+
 @pytest.mark.parametrize("stem", FOLDING)
-def test_folded_blocks_open_without_scripts(stem, site, new_visitor):
-    page = new_visitor(java_script_enabled=False)
+def test_folded_blocks_open_without_scripts(stem, site, without_scripts):
+    page = without_scripts
     page.goto((site / f"book/{stem}.html").as_uri())
     fold = page.locator("details.folded").first
     assert not fold.locator(".content").is_visible()
