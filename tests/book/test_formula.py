@@ -44,6 +44,8 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\prod_{j=1}^{k} (1 - \frac1{j + 1})", {"k": 4}, 0.2),
         (r"\sum_{i \in S} i^2", {"S": (1, 2, 4)}, 21.0),
         (r"\sum_{i \ne j} i", {"i": range(1, 5), "j": 3}, 7.0),
+        (r"\min_{|x - a| \le b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 3.0),
+        (r"\min_{|x - a| < b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 6.0),
         (r"\max_j s_j - \min_j s_j", {"j": range(1, 4), "s": one_based([2.0, 7.0, 3.0])}, 5.0),
         (r"\max(a, b) \min\{a, b\}", {"a": 2.0, "b": 5.0}, 10.0),
         (r"\int_0^2 s^3 \, ds", {}, 4.0),
@@ -135,6 +137,11 @@ def test_expectations_average_over_worlds():
     )
     assert value(r"\Pr(x > 0)", worlds) == 0.75
     assert value(r"\mathbb{E}[x \mid x > 0]", worlds) == 2.0
+    given = r"\mathbb{E}[x \mid y_1] = a"
+    worlds = [(0.2, {"x": 1.0, "y_1": 7.0}), (0.3, {"x": 2.0, "y_1": 7.0}), (0.5, {"y_1": 8.0})]
+    names = {"x": 9.0, "a": 1.6, "y_1": 7.0}  # given its value, as it is bound
+    assert Display("eq-planted", given).holds(names, worlds)
+    assert not Display("eq-planted", given).holds(names | {"y_1": 8.0}, worlds)
     columns = [(0.5, {"x": COLUMN}), (0.5, {"x": -COLUMN})]
     np.testing.assert_allclose(value(r"\operatorname{Var}(x)", columns), COLUMN @ COLUMN.T)
 
@@ -151,6 +158,8 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
     remarks = r"\begin{aligned} y & = x && \text{once} \\ & + x && \text{twice} \end{aligned}"
     assert holds(remarks, {"x": 1.0, "y": 2.0})
+    broken = r"\begin{aligned} y = {} & x \big[ 1 \\ & + x \big] \end{aligned}"
+    assert holds(broken, {"x": 2.0, "y": 6.0})
 
 
 def test_words_that_lead_to_a_condition_and_remarks_state_nothing():
@@ -173,6 +182,14 @@ def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
         assert holds(tex, {"m": 3.0, "v": 3.0}, worlds=worlds)
     for tex in (r"x \sim \mathcal{N}(4, 9)", r"x \sim \mathcal{N}(3, 3)"):
         assert not holds(tex, {}, worlds=worlds)
+
+
+def test_an_arrow_gives_a_name_another_value():
+    assert holds(
+        r"x_i \leftarrow 2 x_i", {"x": one_based([1.0, 3.0]), "i": 2, r"x_i \leftarrow": 6.0}
+    )
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0, r"x \leftarrow": 5.0})
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0})
 
 
 def test_a_tight_bound_is_attained():
@@ -234,6 +251,22 @@ def test_mutants_are_other_statements_and_each_stands_once():
     assert tex not in {text for _, text in found}
 
 
+def test_a_condition_is_pinned_by_what_lies_beyond_it():
+    trial = Trial("eq-planted", "x < 2 a")
+    assert trial.holds({"x": 2.99, "a": 1.5})
+    assert any("2 becomes 3" in what for what in trial.survivors())
+    assert trial.fails({"x": 3.01, "a": 1.5})
+    assert not trial.fails({"x": 2.99, "a": 1.5})
+    assert not any("2 becomes 3" in what for what in trial.survivors())
+
+
+def test_a_trial_asks_mutants_what_the_display_was_asked():
+    trial, names = Trial("eq-planted", "y = 2 x"), {"x": 1.5, "y": 3.0}
+    assert trial.holds(names)
+    names["y"] = 0.0  # for another display
+    assert trial.survivors() == []
+
+
 @pytest.mark.parametrize(
     ("tex", "is_lost"),
     [
@@ -244,6 +277,11 @@ def test_mutants_are_other_statements_and_each_stands_once():
         (r"\frac{\log(a b)}{c}", False),
         (r"\log(a + b)", True),
         (r"\log(a b) c", True),
+        (r"\frac{1}{n} (b \sum_i i)", False),
+        (r"\frac{1}{n} (b + c)", True),
+        (r"f(a b)", True),
+        (r"a / (b c)", True),
+        (r"a = b \quad (a < 1)", False),
     ],
 )
 def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):

@@ -31,7 +31,14 @@ def statistic(parser, base, found) -> Meaning:
         parser.term()
         inner = parser.ts[start : parser.place]
     of, *given = split(inner, r"\mid")
-    condition = given[0] if given and RELATIONS & set(given[0]) else None
+
+    def is_given(scope, world):
+        """Whether the condition holds in a world, or its value there is as bound outside of it."""
+        (condition,) = given
+        if RELATIONS & set(condition):
+            return is_true(condition, parser.phrases, world)
+        value = parser.of(condition)
+        return values.agree(value(world), "=", value(scope), rtol=1e-9, near=0.0)
 
     def value(scope):
         if base in scope.names:
@@ -39,8 +46,8 @@ def statistic(parser, base, found) -> Meaning:
         if scope.worlds is None:
             raise Unread(f"{base} needs `worlds`, pairs of a probability and bindings")
         scopes = [(p, Scope(scope.names | names)) for p, names in scope.worlds]
-        if condition:
-            scopes = [(p, s) for p, s in scopes if is_true(condition, parser.phrases, s)]
+        if given:
+            scopes = [(p, s) for p, s in scopes if is_given(scope, s)]
         total = sum(p for p, _ in scopes)
         weights = [p / total for p, _ in scopes]
         if base == r"\Pr":
@@ -111,8 +118,9 @@ def folded(parser: Parser) -> Meaning:
     body = parser.term()
 
     def value(scope):
-        found = places(parser, lower, upper, scope)
-        return fold([body(scope.having(**{lower[0]: place})) for place in found])
+        name = running(lower, scope)
+        found = places(parser, name, lower, upper, scope)
+        return fold([body(scope.having(**{name: place})) for place in found])
 
     return value
 
@@ -124,7 +132,7 @@ def extreme_places(parser: Parser) -> Meaning:
     body = parser.expression()
 
     def value(scope):
-        found = places(parser, (name,), None, scope)
+        found = places(parser, name, (name,), None, scope)
         reached = [values.number(body(scope.having(**{name: place}))) for place in found]
         best = fold(reached)
         pairs = zip(found, reached, strict=True)
@@ -133,9 +141,15 @@ def extreme_places(parser: Parser) -> Meaning:
     return value
 
 
-def places(parser, lower, upper, scope):
+def running(lower, scope):
+    """The index below a sign: its first token, or what has a range in `|x - a| \\le b`."""
+    ranges = (t for t in lower if isinstance(scope.names.get(t), list | tuple | range))
+    return next(ranges, lower[0]) if lower[0] in {*OPENING, "|"} else lower[0]
+
+
+def places(parser, name, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
-    name, relation, rest = lower[0], lower[1:2], lower[2:]
+    relation, rest = lower[1:2] if lower[0] == name else lower[:1], lower[2:]
     if relation == ("=",):
         first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
         return range(first, last + 1)

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tools import statements
 from tools.formula import values
 from tools.formula.docstrings import documented
 from tools.formula.grammar import GREEK, Scope, chain
-from tools.formula.lexer import NAMING, argument, key, tokens
+from tools.formula.lexer import ARROW, NAMING, argument, key, tokens
 from tools.formula.lexer import statements as statements_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +80,8 @@ class Display:
             (a, relation, b) for side in sides for (_, a), (relation, b) in itertools.pairwise(side)
         ]
         bounds = [(a, b) for a, relation, b in related if relation in (r"\le", r"\ge")]
-        attained = [pair for n, pair in enumerate(bounds, 1) if tight is True or n in (tight or ())]
+        wanted = range(1, len(bounds) + 1) if np.ndim(tight) == 0 and tight else (tight or ())
+        attained = [pair for n, pair in enumerate(bounds, 1) if n in wanted]
         results = [values.agree(*relation, rtol, near) for relation in related]
         results += [values.agree(a, "=", b, rtol, near) for a, b in attained]
         return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))
@@ -103,7 +106,10 @@ class Display:
 
 def _phrases(names):
     """The bound names that are more than one name with its scripts, the longest first."""
-    found = {(tuple(tokens(name)), key(name)) for name in names if not is_name(tokens(name))}
+    read = {name: tokens(name) for name in names}
+    found = {
+        (tuple(ts), key(name)) for name, ts in read.items() if not is_name(ts) and ts[-1] != ARROW
+    }
     return tuple(sorted(found, key=lambda phrase: -len(phrase[0])))
 
 

@@ -1,6 +1,7 @@
 r"""The grammar: LaTeX becomes a function of the numbers that its names stand for.
 
     chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \in \sim
+                                                      \leftarrow
     expression  [sign] term (sign term)*                + - \pm \mp
     term     factor ([\cdot | \times | / | \bmod] factor)*
     factor   (phrase | number | bracket | command | name) script*
@@ -16,7 +17,8 @@ bracket is called if it stands for a function, else multiplied. Sums, functions 
 and expectations reach to the end of their term, `\arg\min` to that of its expression. A bound name
 that is more than one name with its scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and
 is taken as a whole. `u \sim \mathcal{N}(m, v)` says that u has this mean and variance over the
-worlds, which are those given y in `u \mid y \sim`.
+worlds, which are those given y in `u \mid y \sim`. Where an arrow gives a name another value, that
+is bound with the arrow, `x \leftarrow`.
 """
 
 import functools
@@ -28,6 +30,7 @@ import numpy as np
 
 from tools.formula import values
 from tools.formula.lexer import (
+    ARROW,
     CLOSING,
     NAMING,
     RELATIONS,
@@ -76,6 +79,8 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
     """Of a statement: a function that gives its pairs (relation, value), the first without one."""
     parser = Parser(ts, phrases)
     parts = [("", parser.expression())]
+    if parser.token == ARROW:
+        parts = [("", functools.partial(renewed, canonical(ts[: parser.place]), parts[0][1]))]
     while parser.token:
         if parser.token == r"\mid" and r"\sim" in ts:
             parser.place = ts.index(r"\sim")
@@ -85,6 +90,12 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
             parts[-1] = (parts[-1][0], functools.partial(spread, parts[-1][1]))
         parts.append((parser.take(), parser.expression()))
     return lambda scope: [(relation, side(scope)) for relation, side in parts]
+
+
+def renewed(name, value, scope):
+    """What a name has become that an arrow points to, bound with its arrow: `x \\leftarrow`."""
+    arrow = f"{name}{ARROW}"
+    return scope.names[arrow] if arrow in scope.names else value(scope)
 
 
 @functools.lru_cache(maxsize=100_000)

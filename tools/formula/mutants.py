@@ -19,14 +19,12 @@ from tools.formula.lexer import (
     split,
     tokens,
 )
-from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
 SIGNED = {"+", "-", r"\pm", r"\mp"}
-OPERATORS = (r"\operatorname", r"\mathbb")
 BOUND = "the bound becomes"
 
 
@@ -74,26 +72,9 @@ def _lost(ts, place):
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
     if token in ("(", "[") and not _means_nothing(ts, place):
         end = closing(ts, place)
-        if not _is_needless(ts, place, end):
-            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
-
-
-def _is_needless(ts, start, end):
-    """Whether brackets only help the eye: `a + (b - c)`, `\\log (a b) + c`."""
-    before, after = (ts[start - 1] if start else "="), (ts[end + 1] if end + 1 < len(ts) else ".")
-    is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
-    is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
-    is_after = {*FUNCTIONS, "-"} if is_one_term else set()
-    is_at_start = before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
-    return is_last and (is_at_start or (is_one_term and _is_behind_operator(ts, start)))
-
-
-def _is_behind_operator(ts, start):
-    """`\\operatorname{Var} (u)` and `\\mathbb{E} (u)` reach to the end of their term anyway."""
-    names = {r"\operatorname", r"\mathbb"}
-    return any(ts[i] in names and argument(ts, i + 1)[1] == start for i in range(start - 1))
 
 
 def _scaled(ts, place):
@@ -116,7 +97,7 @@ def _means_nothing(ts, place):
     """Whether the bracket that opens here says only what would be read without it.
 
     It holds a condition or a fraction alone; or its term ends behind it, and it stands where an
-    expression begins, or holds one term that a sign, a function or an operator applies to.
+    expression begins, or holds the rest of a term and is no argument of a name.
     """
     end = closing(ts, place)
     inside, before = ts[place + 1 : end], ts[place - 1] if place else "="
@@ -126,8 +107,7 @@ def _means_nothing(ts, place):
         return False
     if len(split(inside, *SIGNED, ",")) > 1:
         return before in {*RELATIONS, *OPENING, "+", "&", r"\\"}
-    words = (argument(ts, i + 1)[1] for i, t in enumerate(ts[:place]) if t in OPERATORS)
-    return before in {*RELATIONS, *OPENING, *FUNCTIONS, "+", "-", "&", r"\\"} or place in words
+    return not _is_symbol(before) and before not in ("/", "_", "^", "'")
 
 
 def _is_fraction(ts):

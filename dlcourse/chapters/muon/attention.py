@@ -29,7 +29,7 @@ class Heads(NamedTuple):
     W_kr: Float[Array, "width d_r"]
 
     def logits(self, X: Float[Array, "n width"]) -> Float[Array, "heads n n"]:
-        r"""How much token i attends to token j, before the softmax.
+        r"""How much token i attends to token j, before the softmax; queries and keys are rows.
 
         .. math:: S_{ij} = \frac{q_i k_j^\top + q^R_i (k^R_j)^\top}{\sqrt{d + d_R}}
 

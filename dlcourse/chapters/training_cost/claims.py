@@ -13,7 +13,9 @@ from dlcourse.compute.runs.run_flops import rule_of_six
 from dlcourse.tables import PrintsTable, Table
 
 IMAGENET, EPOCHS = 1_281_167, 90  # images, and passes of the usual recipe
-BERT_TOKENS = 256 * (0.9e6 * 128 + 0.1e6 * 512)  # sequences of a step, steps at each length
+BERT_STEPS = {128: 0.9e6, 512: 0.1e6}  # of 256 sequences, at each length: Devlin et al. (2019)
+BERT_TOKENS = 256 * sum(length * n_steps for length, n_steps in BERT_STEPS.items())
+BERT_MASKED = 0.15  # the share of positions at which BERT predicts the word
 SQUAD = {"sequences": 2 * 88_524, "length": 384}  # two passes over the windows of the questions
 GPT3 = {"n_layer": 96, "n_embd": 12_288, "n_head": 96, "vocab_size": 50_257, "n_positions": 2_048}
 V3_HOURS = {"pre-training": 2_664e3, "context extension": 119e3, "post-training": 5e3}
@@ -61,12 +63,29 @@ def run(what: str, device: str = "A100", n_chips: int = 8, **fields) -> records.
     }[what]
     data = {
         "ResNet-50": {"data_count": EPOCHS * IMAGENET},
-        "BERT": {"data_count": BERT_TOKENS},
+        "BERT": {"data_count": BERT_TOKENS, "flops_exact_op_count": bert_flops(BERT_STEPS, 256)},
         "SQuAD": {"data_count": SQUAD["sequences"], "seq_len": SQUAD["length"]},
         "GPT-3": {"data_count": 300e9, "seq_len": 2_048},
     }[what]
     machine = {"accelerator": device, "n_accel": n_chips, "precision": "tf32"}
     return records.read({"model": what} | recipe | data | machine | fields, is_strict=True)
+
+
+def bert_flops(steps: dict[int, float], batch_size: float) -> float:
+    """FLOPs of training BERT base for that many steps at each length.
+
+    The rule of six with all of its parameters would count the table of words at every position. It
+    is looked up there, and multiplies only where a masked word is predicted.
+    """
+    names = ("BertModel", "BertForPreTraining")
+    without, with_words = (
+        architectures.from_config({"model_type": "bert", "architectures": [name]}) for name in names
+    )
+    total = 0.0
+    for length, n_steps in steps.items():
+        body, whole = (net.train_step_flops(length) for net in (without, with_words))
+        total += n_steps * batch_size * (body + BERT_MASKED * (whole - body))
+    return total
 
 
 def slide_38() -> Claims:
@@ -148,6 +167,7 @@ class Beside:
             "cost_a100_tf32": f"{hardware.device('A100').peak('tf32') / 1e12:.0f}",
             "cost_resnet_needed": f"{self.resnet.bounds[0].needed:.0f}",
             "cost_bert_needed": f"{self.bert.bounds[0].needed:.0f}",
+            "cost_bert_by_rule": f"{rule_of_six(110e6, BERT_TOKENS) / (5 * 3600 * 8) / 1e12:.0f}",
             "cost_gpt3_days": slide_38["GPT-3, days at 80 TFLOP/s"].found,
             "cost_gpt3_share": f"{80 / 156:.0%}",
             "cost_gpt3_days_predicted": f"{self.gpt3_days['tf32']:.0f}",
@@ -261,4 +281,5 @@ def one_pass_of_finbert() -> hours.Hours:
     """One pass of BERT's size over the 4.9 billion tokens of Huang et al. (2023), on one card."""
     record = {"model": "FinBERT", "kind": "encoder", "params_total": 110e6, "data_unit": "tokens"}
     record |= {"data_count": 4.9e9, "seq_len": 512, "accelerator": "RTX 4090", "n_accel": 1}
+    record |= {"flops_exact_op_count": bert_flops({512: 4.9e9 / 512}, 1)}
     return hours.predict(records.read(record, is_strict=True))

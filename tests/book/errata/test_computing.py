@@ -66,11 +66,20 @@ def test_the_text_that_bert_read_is_a_tenth_of_170_gigabytes(printed):
 
 @pytest.mark.erratum("E50")
 def test_five_hours_for_bert_need_more_than_the_peak_of_eight_a100(printed):
-    n_weights, batch_size = 110e6, 256
-    n_tokens = batch_size * (0.9e6 * 128 + 0.1e6 * 512)  # the steps at each length: the paper
-    flops = training_flops(n_weights, n_tokens)
+    steps, batch_size, n_layers, width, n_words = {128: 0.9e6, 512: 0.1e6}, 256, 12, 768, 30_522
+    flops = n_tokens = 0
+    for length, n_steps in steps.items():
+        n_weights, each = flops_per_token(n_layers, width, 1, length)
+        n_with_words, each_with_words = flops_per_token(n_layers, width, n_words, length)
+        body, whole = each * n_weights, each_with_words * n_with_words
+        tokens = batch_size * n_steps * length
+        n_tokens += tokens
+        flops += tokens * (body + 0.15 * (whole - body))  # masked: the paper, section 3.1
     needed = flops / (5 * HOUR) / 8
     assert needed > A100_TF32
+    by_rule = training_flops(110e6, n_tokens)
+    printed.agrees(weights=n_weights / 1e6, rule=by_rule, by_rule=by_rule / (5 * HOUR) / 8 / 1e12)
+    printed.agrees(above=100 * (needed / A100_TF32 - 1))
     assumed = 80e12  # FLOP/s of a card, on the slide
     hours = flops / (8 * assumed) / HOUR
     printed.agrees(flops=flops, needed=needed / 1e12, hours=hours)
