@@ -15,12 +15,13 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export VECLIB_MAXIMUM_THREADS := 1
 
-.PHONY: help environment book test check check-runs check-page lint run tested-site pages portability lab bench lock clean
+.PHONY: help environment book test check check-runs check-page lint run tested-site pages portability seal lab bench lock clean
 
 help:
 	@echo "make book         build the book in _build/html"
 	@echo "make test         check everything"
 	@echo "make check        check one chapter, CHAPTER=adam: a minute or less"
+	@echo "make seal         show which words of the book changed, and seal them as they are"
 	@echo "make lab          open the chapters in JupyterLab"
 	@echo "make portability  run the chapters as other processors would"
 	@echo "make bench        print ratios against peers, and Lighthouse of the site"
@@ -79,6 +80,9 @@ pages:
 
 portability: environment
 	@"$(BIN)"/python tools/portability.py
+
+seal: environment
+	@PYTHONPATH=. "$(BIN)"/python -m tools.seals
 
 lab: environment
 	@"$(BIN)"/jupyter trust book/*.ipynb  # or JupyterLab hides stored figures until they are run again

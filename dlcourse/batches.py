@@ -36,9 +36,7 @@ class Budget(NamedTuple):
     def n_steps(self, n: int) -> int:
         r"""Steps on n observations; the last one of an epoch is smaller where B does not divide n.
 
-        .. math:: \text{steps} = \text{epochs} \cdot \lceil n / B \rceil
-
-        Book: eq. `eq-sgd-steps`.
+        .. displayed:: eq-sgd-steps
         """
         return self.n_epochs * -(-n // self.batch_size)
 

@@ -117,9 +117,9 @@ def design_with_singular_values(
 def s_curve(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""Share of the largest possible sales reached at advertising x, rescaled to [-1, 1].
 
-    .. math:: f(x) = \frac{1}{1 + e^{-6 (x - 0.2)}}
+    .. displayed:: eq-s-curve
 
-    Slow start, steep middle, saturation. Book: eq. `eq-s-curve`.
+    Slow start, steep middle, saturation.
 
     >>> s_curve(np.array([0.2]))
     array([0.5])
@@ -144,9 +144,9 @@ def sales_response(n: int, noise_sd: float, rng) -> CurveData:
 class Lognormal(NamedTuple):
     r"""Demand whose logarithm is normal around a line in the feature x.
 
-    .. math:: \log Y = a + b x + s u, \qquad u \sim N(0, 1)
+    .. displayed:: eq-erm-demand
 
-    Skewed to the right: the mean lies above the median. Book: eq. `eq-erm-demand`.
+    Skewed to the right: the mean lies above the median.
     """
 
     intercept: float

@@ -74,13 +74,12 @@ class DoubleWell(NamedTuple):
 class Huber(NamedTuple):
     r"""A bowl inside the radius `delta` and a cone outside it: convex, with gradient constant L.
 
-    .. math:: f(x) = \begin{cases} \frac{L}{2} \lVert x \rVert^2 & \lVert x \rVert \le \delta \\
-              L \delta \lVert x \rVert - \frac{L}{2} \delta^2 & \text{otherwise} \end{cases}
+    .. displayed:: eq-gd-huber
 
-    On the cone every step has the same length, so the right `delta` makes this the slowest of all
-    smooth convex functions. With `m` above 0 it is strongly convex: :math:`\tfrac{m}{2} \lVert x
-    \rVert^2` is added to the Huber function of L - m.
-    Reference: Drori and Teboulle (2014). Book: eq. `eq-gd-huber`.
+    Here r is the length of x. On the cone every step has the same length, so the right `delta`
+    makes this the slowest of all smooth convex functions. With `m` above 0 it is strongly convex:
+    :math:`\tfrac{m}{2} \lVert x \rVert^2` is added to the Huber function of L - m.
+    Reference: Drori and Teboulle (2014).
 
     >>> Huber(delta=1.0)(np.array([3.0, 4.0]))
     (np.float64(4.5), array([0.6, 0.8]))
@@ -211,9 +210,9 @@ class Slope(NamedTuple):
 class SlowSlope(NamedTuple):
     r"""In each coordinate a slope down to 0, slower than any power: it has no minimizer.
 
-    .. math:: f(x) = \frac{1}{\log(e + x)} \quad (x \ge 0)
+    .. math:: f(x) = \frac{1}{\log(e + x)}
 
-    To the left of 0 it continues as its tangent. Convex and smooth with L = 3/e^2.
+    It is that from 0 on, and to the left its tangent there. Convex and smooth with L = 3/e^2.
 
     >>> SlowSlope()(np.array([[0.0], [np.e**4 - np.e]]))[0]
     array([1.  , 0.25])

@@ -22,12 +22,12 @@ STEP = np.finfo(float).eps ** (1 / 3)  # 6e-6: truncation and rounding errors ar
 def check_gradient(f, x: Float[Array, "..."], rng, rtol=RTOL):
     r"""Raise `AssertionError` unless the gradient of `f` has the right slope at `x`.
 
-    .. math:: \nabla f(x)^\top v = \frac{f(x + h v) - f(x - h v)}{2h} + O(h^2)
+    .. displayed:: eq-directional-difference
 
-    One random direction `v` tests all coordinates at once: an error in any of them changes the
-    slope. Values with a leading `runs` axis are added up. Choose a point away from a minimum, where
-    there is a slope to compare. Raises `ValueError` unless `x` and the gradient hold finite numbers
-    in double precision and have one shape. Book: eq. `eq-directional-difference`.
+    There `f` is called J, and `x` :math:`\beta`. One random direction `v` tests all coordinates at
+    once: an error in any of them changes the slope. Values with a leading `runs` axis are added up.
+    Choose a point away from a minimum, where there is a slope to compare. Raises `ValueError`
+    unless `x` and the gradient hold finite numbers in double precision and have one shape.
 
     >>> rng = np.random.default_rng(0)
     >>> check_gradient(lambda x: (x @ x, 2 * x), np.ones(3), rng)

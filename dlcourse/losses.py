@@ -26,13 +26,11 @@ Array = np.ndarray
 class SquaredError:
     r"""Half the mean squared error of the linear model :math:`X\beta`.
 
-    .. math:: J(\beta) = \frac{1}{2n} \lVert X\beta - y \rVert^2, \qquad
-              \nabla J(\beta) = \frac{1}{n} X^\top (X\beta - y)
+    .. displayed:: eq-half-mean-squared-error, eq-ols-gradient
 
     The factor 1/(2n) keeps the scale, and so the usable step size, independent of n. With `weights`
     each square counts by its share of their sum in place of 1/n. Raises `ValueError` unless these
     and the data are finite numbers whose shapes fit.
-    Book: eq. `eq-half-mean-squared-error`, `eq-ols-gradient`.
 
     >>> loss = SquaredError(np.eye(2), np.array([1.0, 2.0]))
     >>> value, gradient = loss(np.zeros(2))
@@ -58,11 +56,12 @@ class SquaredError:
 class SumOfSquares:
     r"""The sum of squared residuals, 2n times `SquaredError`: usable steps are 2n times smaller.
 
-    .. math:: S(\beta) = \lVert X\beta - y \rVert^2, \qquad
-              \nabla S(\beta) = 2 X^\top (X\beta - y)
+    .. displayed:: eq-sum-of-squares
+
+    .. math:: \nabla S(\beta) = 2 X^\top (X\beta - y)
 
     Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
-    Book: eq. `eq-sum-of-squares`, `eq-usable-steps`.
+    Book: eq. `eq-usable-steps`.
 
     >>> value, gradient = SumOfSquares(np.eye(2), np.array([1.0, 2.0]))(np.zeros(2))
     >>> float(value), gradient
@@ -124,7 +123,8 @@ class LogisticLoss:
     .. math:: J(\beta) = -\frac1n \sum_{i=1}^n \bigl( y_i \log p_i + (1 - y_i) \log(1 - p_i) \bigr)
               + \frac12 \sum_j \lambda_j \beta_j^2, \qquad p_i = \frac{1}{1 + e^{-x_i^\top \beta}}
 
-    .. math:: \nabla J(\beta) = \frac1n \sum_{i=1}^n (p_i - y_i) x_i + \lambda \circ \beta
+    .. math:: \frac{\partial J}{\partial \beta_j}
+              = \frac1n \sum_{i=1}^n (p_i - y_i) \, x_{ij} + \lambda_j \beta_j
 
     `y` holds 0 and 1; `lam` is one number, or one a coefficient: 0 for an intercept. Computed from
     the share of the wrong class, so that neither large scores nor sure predictions lose digits.
@@ -162,11 +162,11 @@ class SoftmaxLoss:
     r"""Mean negative log-likelihood of the multinomial logit, with an optional ridge penalty.
 
     .. math:: J(\theta) = -\frac1n \sum_{i=1}^n \log p_{i, y_i}
-              + \frac12 \sum_j \lambda_j \theta_j^2, \qquad
+              + \frac12 \sum_l \sum_j \lambda_{lj} \theta_{lj}^2, \qquad
               p_{ik} = \frac{e^{x_i^\top \theta_k}}{\sum_l e^{x_i^\top \theta_l}}
 
-    .. math:: \frac{\partial J}{\partial \theta_k}
-              = \frac1n \sum_{i=1}^n (p_{ik} - 1\{y_i = k\}) x_i + \lambda_k \circ \theta_k
+    .. math:: \frac{\partial J}{\partial \theta_{kj}}
+              = \frac1n \sum_{i=1}^n (p_{ik} - 1\{y_i = k\}) \, x_{ij} + \lambda_{kj} \theta_{kj}
 
     `labels` holds the classes 0, ..., m - 1. The point is the matrix of the :math:`\theta_k` (m, p)
     laid out as one vector, class after class, so that every optimizer takes it. Adding one vector
@@ -214,10 +214,9 @@ class SoftmaxLoss:
 def sigmoid(z: float | Float[Array, "*shape"]) -> float | Float[Array, "*shape"]:
     r"""Probability of class 1 at the score z, without overflow.
 
-    .. math:: \sigma(z) = \frac{1}{1 + e^{-z}}
+    .. displayed:: eq-logistic-probability
 
     Raises `ValueError` where `z` holds no numbers.
-    Book: eq. `eq-logistic-probability`.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])

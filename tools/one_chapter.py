@@ -10,7 +10,13 @@ from pathlib import Path
 from tools import proofs, statements
 
 ROOT = Path(__file__).resolve().parents[1]
-FORM = ["test_figure_claims", "test_numbers_in_prose", "test_slide_map", "test_statements"]
+FORM = [
+    "test_figure_claims",
+    "test_numbers_in_prose",
+    "test_seals",
+    "test_slide_map",
+    "test_statements",
+]
 
 
 def arguments(stem, root=ROOT):

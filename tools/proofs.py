@@ -24,7 +24,7 @@ WAYS = {
 SOURCES = {
     "book": {".ipynb", ".md"},
     "dlcourse": {".py", ".js"},
-    "tests": {".py"},
+    "tests": {".py", ".yml"},
     "tools": {".py"},
 }
 LOCKS = ["requirements.lock", "requirements-torch.lock"]
@@ -35,6 +35,18 @@ XOR""".split()
 NAMES = {name.lower(): name for name in NAMES} | {"torch": "PyTorch", "sklearn": "scikit-learn"}
 
 
+class Evaluated(NamedTuple):
+    """A display that a test evaluates, and how many of its mutants the test did not notice.
+
+    `sides` of its bounds that a change of a hundredth turns red: `both`, `one`, or nothing.
+    """
+
+    label: str
+    n_mutants: int
+    n_survivors: int
+    sides: str
+
+
 class Proof(NamedTuple):
     """A test that proves: `proves` has pairs (label, way), the counts are its cases."""
 
@@ -43,6 +55,7 @@ class Proof(NamedTuple):
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    evaluated: tuple = ()  # of `Evaluated`
 
     @property
     def holds(self):
@@ -100,7 +113,11 @@ def read(root):
     if record["sources"] != digest(root):
         return None
     return [
-        Proof(**proof | {"proves": tuple(map(tuple, proof["proves"]))})
+        Proof(
+            **proof
+            | {"proves": tuple(map(tuple, proof["proves"]))}
+            | {"evaluated": tuple(Evaluated(*row) for row in proof["evaluated"])}
+        )
         for proof in record["proofs"]
     ]
 
@@ -113,6 +130,13 @@ def by_label(proofs):
             found.setdefault(label, []).append((proof, way))
     order = list(WAYS)
     return {k: sorted(v, key=lambda pair: order.index(pair[1])) for k, v in found.items()}
+
+
+def evaluations(proofs):
+    """label -> what is known of its evaluation by tests that hold, the sharpest one."""
+    found = [row for proof in proofs if proof.holds for row in proof.evaluated]
+    sharpest = sorted(found, key=lambda row: (row.n_survivors, row.sides != "both"), reverse=True)
+    return {row.label: row for row in sharpest}
 
 
 def that_count(pairs):
@@ -153,6 +177,24 @@ def markers_in(tree, name):
                 labels = tuple(map(written, call.args))
                 ways = [written(k.value) for k in call.keywords if k.arg == "by"]
                 yield Marker(f"{name}::{node.name}", labels, *ways or [None])
+
+
+def evaluating(root):
+    """Pairs of a label and the test that evaluates its display."""
+    for path in sorted(Path(root, "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "displayed(" not in text:
+            continue
+        for test in ast.walk(ast.parse(text)):
+            if isinstance(test, ast.FunctionDef) and "displayed" in {a.arg for a in test.args.args}:
+                for call in filter(is_evaluation, ast.walk(test)):
+                    name = f"{path.relative_to(root).as_posix()}::{test.name}"
+                    yield written(call.args[0]), name
+
+
+def is_evaluation(node):
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args
+    return is_call and node.func.id == "displayed"
 
 
 def is_marker(node):

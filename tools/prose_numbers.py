@@ -1,10 +1,12 @@
 """Numbers that the book's prose types and that look measured: `python -m tools.prose_numbers`.
 
-A number looks measured if it has decimals, more than two significant digits, or a unit. It is free
-where the page computes it (glue, a substitution), where its sentence cites a source, inside
-mathematics and code, and where it repeats what the mathematics or the code around it sets, since
-then a change of that code makes the prose fail. Years, ordinals, names such as "Theorem 6.1" and
-small whole numbers are free. What is typed all the same is listed, with the reason, in
+A number, in digits or in words, looks measured if it has decimals, more than two significant
+digits, a unit, or says how many times as much. It is free where the page computes it (glue, a
+substitution), where its sentence cites a source, inside code, and where it repeats what the
+mathematics or the code around it sets, since then a change of that code makes the prose fail.
+Years, ordinals, names such as "Theorem 6.1" and small whole numbers are free. In mathematics within
+a sentence arithmetic such as `$4 / 8 = 0.5$` is computed here; other numbers must repeat what the
+chapter's code or a display sets. What is typed all the same is listed, with the reason, in
 `book/typed_numbers.yml`.
 """
 
@@ -18,6 +20,10 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
 from tools import chapters
+from tools.formula import Display, Unread
+from tools.formula.grammar import NAMES
+from tools.formula.lexer import tokens
+from tools.statements import displays
 
 REVIEWED = chapters.BOOK / "typed_numbers.yml"
 NEAR = 3  # cells before and after, which may set what the prose repeats
@@ -66,6 +72,16 @@ UNIT = re.compile(
     r"|GPUs?|CPUs?|cores?|tokens?/s|thousand|million|billion|trillion)(?!\w)"
     rf"|[KMBT](?!\w)|\s?×(?!\s?[\d{SIGN}])"
 )
+RATIO = re.compile(r"(?:[\s-]times| fold|-fold)(?= (?:as|the|its|more|less|fewer|\w+er)\b)|-fold\b")
+ONES = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen""".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+WORDS = {word: i for i, word in enumerate(ONES, 1)} | {w: 10 * i for i, w in enumerate(TENS, 2)}
+POWERS = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9}
+IN_WORDS = re.compile(
+    rf"\b(?:({'|'.join(TENS)})-)?({'|'.join(WORDS)})\b(?:[\s-]({'|'.join(POWERS)})\b)?",
+    re.IGNORECASE,
+)
 LEVEL = re.compile(r"[\s-]?(?:%|percent)[\s-](?:confidence\b|prediction\b|intervals?\b|level\b)")
 NAMED = re.compile(  # the number belongs to a name: of a theorem, a release, a preprint
     r"\b(?:chapter|section|theorem|lemma|algorithm|table|figure|equation|slides?|slide's|pages?"
@@ -100,15 +116,22 @@ def sentences(text):
         yield from SENTENCE.split(" ".join(MARKER.sub("", block).split()))
 
 
+def in_digits(match):
+    """A number in words, `twenty-five` or `two hundred`, as digits."""
+    tens, ones, power = (part and part.lower() for part in match.groups())
+    return str((WORDS.get(tens, 0) + WORDS[ones]) * POWERS.get(power, 1))
+
+
 def measured(sentence, known=frozenset()):
     """The numbers of a sentence that look measured and repeat none of the `known` ones."""
-    sentence = FREE.sub(SIGN, sentence)
+    sentence = IN_WORDS.sub(in_digits, FREE.sub(SIGN, sentence))
     for match in NUMBER.finditer(sentence):
         before, after = sentence[: match.start()], sentence[match.end() :]
         value = float(match[0].replace(",", ""))
         hundredths = HUNDREDTHS.match(after)
         money = DOLLARS.match(after) or BEFORE_MONEY.search(before)
         unit = hundredths or DOLLARS.match(after) or UNIT.match(after)
+        unit = unit or (RATIO.match(after) if float(value) > 4 else None)
         is_name = NAMED.search(before) or LEVEL.match(after) or not unit and after[:1].isalpha()
         is_set = (round(value / 100, 12) if hundredths else value) in known
         may_repeat = hundredths or money or not unit  # a run's seconds are set by no code
@@ -122,6 +145,11 @@ def is_exact(digits):
         return True
     is_year = "," not in digits and int(digits) in YEARS
     return len(digits.replace(",", "").strip("0")) > 2 and not is_year
+
+
+def set_in_displays(text):
+    """The numbers in the displays of a text, which tests evaluate."""
+    return set().union(*map(set_in_mathematics, (f"$${t}$$" for t in displays(text).values())))
 
 
 def set_in_mathematics(text):
@@ -143,6 +171,48 @@ def set_in_code(source):
 SETS = {"code": set_in_code, "markdown": set_in_mathematics}
 
 
+INLINE_NUMBER = re.compile(
+    r"(?<![\w.])(\d+(?:(?:\{,\}|,)\d{3})*(?:\.\d+)?)(?:\s*\\cdot\s*10\^(?:\{(-?\d+)\}|(\d)))?"
+)
+
+
+def in_formulas(page, text, known):
+    """Numbers in inline mathematics that look measured and that nothing holds."""
+    for block in re.split(r"\n\s*\n", text):
+        for match in MATHEMATICS.finditer("" if "{cite" in block else block):
+            tex = match[0].strip("$")
+            if match[0].startswith("$$") or is_arithmetic(tex):
+                continue
+            for digits, power in inline_numbers(tex):
+                is_long = "." in digits or len(digits.strip("0")) > 2  # no year stands in a formula
+                if is_long and float(f"{digits}e{power}") not in known:
+                    yield Typed(page, digits, f"${tex}$")
+
+
+def inline_numbers(tex):
+    """Pairs of the digits of a number and its power of ten, `2.5 \\cdot 10^7`."""
+    for number, braced, bare in INLINE_NUMBER.findall(tex):
+        yield number.replace("{,}", "").replace(",", ""), int(braced or bare or 0)
+
+
+def is_arithmetic(tex):
+    """Whether it relates numbers, `4 / 8 = 0.5` or `t = 4 / 8 = 0.5`, to the digits it prints."""
+    sides = [side for side in re.split(r"=|\\approx", tex) if not has_names(side)]
+    printed = [list(inline_numbers(side))[-1:] for side in sides[1:]]
+    if not printed or not all(printed):
+        return False
+    units = [10.0 ** (power - len(digits.partition(".")[2])) for ((digits, power),) in printed]
+    try:
+        first, *others = (float(Display("", side).value({})) for side in sides)
+    except (Unread, ValueError, TypeError):
+        return False
+    return all(abs(first - b) <= 0.501 * unit for b, unit in zip(others, units, strict=True))
+
+
+def has_names(tex):
+    return any(token.isalpha() or token in NAMES - {r"\pi"} for token in tokens(tex))
+
+
 def in_text(page, text, known=frozenset()):
     """What one page, or one cell, types and should not."""
     known = known | set_in_mathematics(text)
@@ -157,10 +227,13 @@ def in_notebook(page, cells):
     known = [SETS[cell.cell_type](cell.source) for cell in cells]
     tagged = ["parameters" in cell.metadata.get("tags", []) for cell in cells]
     parameters = set().union(*itertools.compress(known, tagged))
+    whole = set().union(*(set_in_code(c.source) for c in cells if c.cell_type == "code"))
+    whole |= set().union(*(set_in_displays(c.source) for c in cells if c.cell_type == "markdown"))
     for i, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             near = known[max(i - NEAR, 0) : i + NEAR + 1]
             yield from in_text(page, cell.source, parameters.union(*near))
+            yield from in_formulas(page, cell.source, whole)
 
 
 def in_book():

@@ -14,10 +14,11 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from tools import proofs, statements
+from tools import proofs, seals, statements
 
 ROOT = Path(__file__).parents[2]
 LEDGER = "book/ledger"
+API = "book/api/"  # where docstrings display equations
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 LISTED = re.compile(r"^[ -]*(?:root|file): *(\S+)", re.MULTILINE)
 NO_RUN = """\
@@ -115,7 +116,46 @@ def summary(app):
         "n_tests": len(tests),
         "n_cases": sum(proof.passed for proof in tests),
         "ways": ways,
+        "chapters": [counts(app, page) for page in stating_pages(app)],
+        "survivors": reasons(app, "survivors"),
+        "one_sided": reasons(app, "one_sided"),
     }
+
+
+def reasons(app, part):
+    """Rows of what `displays.yml` lists: address and name of a display, and texts."""
+    for label, entry in seals.displays(ROOT)[part].items():
+        address, name = link(app, LEDGER, label) if is_built(app, label) else ("", label)
+        for what, why in entry.items() if isinstance(entry, dict) else [("", entry)]:
+            yield address, name, what, why
+
+
+def counts(app, page):
+    """How many displays of a page are evaluated, how sharply, and how many are sealed."""
+    labels = [s.label for s in app.stated[page] if s.kind == "equation"]
+    found = [app.evaluated[label] for label in labels if label in app.evaluated]
+    return {
+        "title": title(page),
+        "n_displays": len(labels),
+        "n_evaluated": len(found),
+        "n_sealed": len(app.sealed.keys() & set(labels)),
+        "n_mutants": sum(row.n_mutants for row in found),
+        "n_told": sum(row.n_mutants - row.n_survivors for row in found),
+        "n_bounds": sum(bool(row.sides) for row in found),
+        "n_both": sum(row.sides == "both" for row in found),
+    }
+
+
+def of_display(app, label):
+    """What the ledger says of a display beside the tests that prove it."""
+    if label in app.sealed:
+        return f"sealed: {app.sealed[label]['why']}"
+    row = app.evaluated.get(label)
+    if row is None:
+        return ""
+    told = f"evaluated: {row.n_mutants - row.n_survivors} of {row.n_mutants} changes noticed"
+    bounds = {"both": ", its bound from both sides", "one": ", its bound from one side", "": ""}
+    return told + bounds[row.sides]
 
 
 def table(app, page):
@@ -127,7 +167,8 @@ def table(app, page):
         pairs = app.proved.get(statement.label, [])
         heading = "" if statement.kind == "equation" or "$" in statement.text else statement.text
         cells = [(f"{tests}#{proof.anchor}", proof, proofs.WAYS[way]) for proof, way in pairs]
-        rows.append((statement.label, address, name, heading, cells))
+        said = of_display(app, statement.label)
+        rows.append((statement.label, address, name, heading, said, cells))
     return {"rows": rows}
 
 
@@ -154,26 +195,29 @@ class AddBadges(SphinxPostTransform):
 
     def run(self, **kwargs):
         for node in list(self.document.findall(nodes.math_block)):
-            if badge := self.badge(node.get("label")):
+            if shown := badge(self.app, self.env.docname, node.get("label")):
                 row = nodes.container(classes=["with-badge"])
                 node.parent.replace(node, row)  # which, unlike replace_self, copies no id
-                row += [node, badge]
+                row += [node, shown]
         for node in self.document.findall(nodes.Admonition):
-            if badge := self.badge(node.get("label")):
-                node[0] += badge
+            if shown := badge(self.app, self.env.docname, node.get("label")):
+                node[0] += shown
 
-    def badge(self, label):
-        pairs = proofs.that_count((self.app.proved or {}).get(label, []))
-        if not pairs or LEDGER not in self.env.found_docs:
-            return None
-        address = f"{self.app.builder.get_relative_uri(self.env.docname, LEDGER)}#{label}"
-        said = html.escape(proofs.summary(pairs))
-        n_ways = len({way for _, way in pairs})
-        return nodes.raw(
-            "",
-            f'<a class="checked" href="{address}" aria-label="{said}" title="{said}">{n_ways}</a>',
-            format="html",
-        )
+
+def badge(app, page, label):
+    """What a page shows beside a proved statement: in how many ways, and a link to them."""
+    pairs = proofs.that_count((app.proved or {}).get(label, []))
+    if not pairs or LEDGER not in app.env.found_docs:
+        return None
+    address = f"{app.builder.get_relative_uri(page, LEDGER)}#{label}"
+    display = of_display(app, label)
+    said = html.escape(proofs.summary(pairs) + (f". {display.capitalize()}" if display else ""))
+    n_ways = len({way for _, way in pairs})
+    return nodes.raw(
+        "",
+        f'<a class="checked" href="{address}" aria-label="{said}" title="{said}">{n_ways}</a>',
+        format="html",
+    )
 
 
 def read_record(app):
@@ -184,7 +228,9 @@ def read_record(app):
     }
     found = proofs.read(ROOT)
     app.proved = None if found is None else proofs.by_label(found)
-    app.ledger_state = hashlib.sha256(repr((app.proved, app.stated)).encode()).hexdigest()
+    app.evaluated, app.sealed = proofs.evaluations(found or []), seals.displays(ROOT)["sealed"]
+    state = repr((app.proved, app.stated, app.evaluated, app.sealed))
+    app.ledger_state = hashlib.sha256(state.encode()).hexdigest()
 
 
 def find_outdated(app, env, added, changed, removed):
@@ -198,7 +244,7 @@ def rewrite(app, env):
     if getattr(env, "ledger_state", None) == app.ledger_state:
         return []
     env.ledger_state = app.ledger_state
-    return [page for page, found in app.stated.items() if found and page in env.found_docs]
+    return [page for page in env.found_docs if app.stated.get(page) or page.startswith(API)]
 
 
 def setup(app):

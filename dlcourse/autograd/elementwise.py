@@ -190,12 +190,12 @@ def log_one_plus_exp(x):
 
 @smooth(log_one_plus_exp, times_bounded)
 def softplus(x, y):
-    r"""A smooth relu, the integral of the sigmoid.
+    """A smooth relu, the integral of the sigmoid: log(1 + exp(x)).
 
-    .. math:: \log(1 + e^x) = \max(x, 0) + \log(1 + e^{-|x|})
+    .. displayed:: eq-logistic-softplus
 
-    The right-hand side cannot overflow. `-softplus(-x)` is the logarithm of the sigmoid, accurate
-    where the sigmoid itself has become 0.
+    The right-hand side, at u = x, cannot overflow. `-softplus(-x)` is the logarithm of the sigmoid,
+    accurate where the sigmoid itself has become 0.
     """
     return sigmoid_of(x)
 

@@ -2,6 +2,8 @@ r"""Products of matrices, and the affine map that every layer is made of.
 
 x  inputs, one a row (..., p)      W  weights (p, k): column j makes output j
 b  offsets (k,)                    g  gradient with respect to the result (..., k)
+
+In formulas a bar marks the gradient of the loss with respect to what is under it.
 """
 
 from functools import lru_cache
@@ -23,10 +25,12 @@ def matmul(
 ) -> Inexact[Tensor, "..."]:
     r"""Matrix product of (*batch, n, p) and (*batch, p, k); the batches are broadcast.
 
+    The factors of z = x y receive
+
+    .. math:: \bar x = \bar z \, y^\top, \qquad \bar y = x^\top \bar z
+
     A vector on the left is a row, on the right a column, as in NumPy. Raises `ValueError` unless
     the inner sides are equal.
-
-    .. math:: \bar x = \bar z \, y^\top, \qquad \bar y = x^\top \bar z \qquad (z = x y)
     """
     shapes = np.shape(x), np.shape(y)
     _check_inner(*shapes)

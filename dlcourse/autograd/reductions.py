@@ -2,6 +2,8 @@ r"""Operations that sum up an axis: sum, mean, variance, max, and the log-sum-ex
 
 x     tensor            axis  which to reduce: a number, several, or None for all
 g     gradient of the result, where the reduced axes are kept with length 1
+
+In formulas a bar marks the gradient of the loss with respect to what is under it.
 """
 
 import numpy as np
@@ -96,8 +98,8 @@ def _logsumexp(x, axes, kept, keepdims):
 def softmax(x, axis=-1) -> Tensor:
     r"""Exponentials that are shared out so that they sum to one.
 
-    .. math:: s_j = \frac{e^{x_j}}{\sum_i e^{x_i}}, \qquad
-              \bar x = s \odot \bigl( \bar s - \textstyle\sum_j \bar s_j s_j \bigr)
+    .. math:: s_i = \frac{e^{x_i}}{\sum_j e^{x_j}}, \qquad
+              \bar x_i = s_i \Bigl( \bar s_i - \sum_j \bar s_j s_j \Bigr)
     """
     return _softmax(x, axes_of_some(x, axis)[0])
 
@@ -112,8 +114,10 @@ def _softmax(x, axes):
 def log_softmax(x, axis=-1) -> Tensor:
     r"""Logarithm of the softmax, exact where the softmax itself has become 0.
 
-    .. math:: \ell_j = x_j - \operatorname{lse}(x), \qquad
-              \bar x = \bar \ell - \operatorname{softmax}(x) \textstyle\sum_j \bar \ell_j
+    .. math:: \ell_i = x_i - \operatorname{lse}(x), \qquad
+              \bar x_i = \bar \ell_i - s_i \sum_j \bar \ell_j
+
+    s is the `softmax`.
     """
     return _log_softmax(x, axes_of_some(x, axis)[0])
 

@@ -1,6 +1,8 @@
 r"""Operations between the layers of a network: standardization and dropout.
 
 x  tensor (n, p)     axis  over which mean and variance are taken     rng  source of the noise
+
+In formulas a bar marks the gradient of the loss with respect to what is under it.
 """
 
 import numpy as np
@@ -19,13 +21,14 @@ def standardize(
 ) -> tuple[Tensor, tuple]:
     r"""`x` with mean 0 and variance 1 along `axis`, and the (mean, variance) that were removed.
 
-    .. math:: z = \frac{x - \mu}{\sqrt{v + \epsilon}}, \qquad
-              \bar x = \frac{1}{\sqrt{v + \epsilon}}
-              \Bigl( \bar z - \operatorname{mean}(\bar z) - z \operatorname{mean}(\bar z z) \Bigr)
+    .. math:: z_i = \frac{x_i - \mu}{\sqrt{v + \epsilon}}, \qquad
+              \bar x_i = \frac{1}{\sqrt{v + \epsilon}} \Bigl(
+              \bar z_i - \frac1n \sum_j \bar z_j - \frac{z_i}{n} \sum_j \bar z_j z_j \Bigr)
 
-    The gradient loses its mean and its part along z: what the operation takes out of x, it takes
-    out of the gradient too. Along axis 0 this is batch normalization, along axis -1 layer
-    normalization. Reference: Ioffe and Szegedy (2015); Ba, Kiros and Hinton (2016).
+    n counts the entries along `axis`. The gradient loses its mean and its part along z: what the
+    operation takes out of x, it takes out of the gradient too. Along axis 0 this is batch
+    normalization, along axis -1 layer normalization.
+    Reference: Ioffe and Szegedy (2015); Ba, Kiros and Hinton (2016).
     """
     axes, _ = axes_of_some(x, axis)
     mean, variance = _moments(arrays_of((x,))[0], axes)
@@ -54,10 +57,11 @@ def _mean(x, axes):
 def dropout(x: Inexact[Array, "..."], p: float, rng):
     r"""Zero each entry with probability `p`, and divide the others by 1 - p.
 
-    .. math:: y = \frac{m}{1 - p} \odot x, \qquad m \sim \operatorname{Bernoulli}(1 - p)
+    .. math:: y_i = \frac{m_i}{1 - p} \, x_i
 
-    The division keeps the mean, so that nothing needs rescaling later ("inverted" dropout). Each
-    replay draws anew. Reference: Srivastava et al. (2014).
+    The mask m is 1 with probability 1 - p, else 0. The division keeps the mean, so that nothing
+    needs rescaling later ("inverted" dropout). Each replay draws anew.
+    Reference: Srivastava et al. (2014).
     """
     check_probability(p)
     check_generator(rng)

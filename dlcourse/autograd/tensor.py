@@ -62,13 +62,13 @@ class Tensor:
     def backward(self):
         r"""Write the gradient of this number into `grad` of every tensor that led to it.
 
-        .. math:: \bar x = \sum_{y \text{ made from } x}
-                  \Bigl( \frac{\partial y}{\partial x} \Bigr)^{\!\top} \bar y
+        .. math:: \bar x = \sum_j J_j^\top \, \bar y_j
 
-        From the youngest result to the oldest, so that each gradient is complete when it is sent
-        on. Old gradients are replaced (PyTorch adds to them). Works once: the graph is freed on
-        the way. Raises ValueError unless this is one finite number that tensors led to.
-        Reference: Linnainmaa (1970).
+        A bar marks a gradient, and :math:`J_j = \partial y_j / \partial x`, one for each result
+        :math:`y_j` that was made from x. From the youngest result to the oldest, so that each
+        gradient is complete when it is sent on. Old gradients are replaced (PyTorch adds to them).
+        Works once: the graph is freed on the way. Raises ValueError unless this is one finite
+        number that tensors led to. Reference: Linnainmaa (1970).
         """
         self._check_start()
         nodes, leaves = history(self)

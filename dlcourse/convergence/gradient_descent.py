@@ -1,8 +1,9 @@
 r"""Gradient descent: the bounds of its theorems, and the functions that attain them.
 
-f_star  smallest value of f         L, M   Lipschitz constant of the gradient (M beside m)
-gap     f(x) - f_star               m      strong convexity; kappa = M / m
-k       number of steps             distance  from the start to a minimizer, |x0 - x_star|
+f_star         smallest value of f    L, M      Lipschitz constant of the gradient (M beside m)
+gap            f(x) - f_star, Delta   m         strong convexity; kappa = M / m
+learning_rate  step size t            distance  from the start to a minimizer, R
+k              number of steps
 """
 
 import numpy as np
@@ -12,14 +13,12 @@ from dlcourse.functions import Huber
 
 
 def least_squares_bound(distance, learning_rate, k, m, L):
-    r"""Bound on the distance to the nearest minimizer of a least-squares loss, t below 2/L.
+    """Bound on the distance to the nearest minimizer of a least-squares loss, t below 2/L.
 
-    .. math:: \lVert \beta^{(k)} - \hat\beta \rVert
-              \le \max(|1 - tm|, |1 - tL|)^k \, \lVert \beta^{(0)} - \hat\beta \rVert
+    .. displayed:: eq-gd-least-squares-rate
 
-    `m` is the smallest positive eigenvalue of the curvature matrix. Raises `ValueError`
-    unless 0 < m <= L.
-    Book: eq. `eq-gd-least-squares-rate`.
+    The rate is the larger of |1 - tm| and |1 - tL|; `m` is the smallest positive eigenvalue of the
+    curvature matrix. Raises `ValueError` unless 0 < m <= L.
 
     >>> least_squares_bound(distance=8.0, learning_rate=1.0, k=2, m=0.5, L=1.0)
     2.0
@@ -29,11 +28,11 @@ def least_squares_bound(distance, learning_rate, k, m, L):
 
 
 def descent_bound(value, gradient_norm, learning_rate, L):
-    r"""What the descent lemma promises for f after one step, whatever the step size.
+    """What the descent lemma promises for f after one step, whatever the step size.
 
-    .. math:: f(x^+) \le f(x) - t \left(1 - \tfrac{Lt}{2}\right) \lVert \nabla f(x) \rVert^2
+    .. displayed:: eq-gd-descent
 
-    Book: eq. `eq-gd-descent`.
+    `gradient_norm` is that of the gradient g at x.
 
     >>> float(descent_bound(value=0.5, gradient_norm=1.0, learning_rate=1.0, L=1.0))
     0.0
@@ -43,11 +42,11 @@ def descent_bound(value, gradient_norm, learning_rate, L):
 
 
 def stationary_bound(gap, learning_rate, k):
-    r"""Bound on the smallest gradient norm of the first k points; needs no convexity.
+    """Bound on the smallest gradient norm of the first k points; needs no convexity.
 
-    .. math:: \min_{j < k} \lVert \nabla f(x^{(j)}) \rVert \le \sqrt{\frac{2 (f^{(0)} - f^*)}{t k}}
+    .. displayed:: eq-gd-stationary-rate
 
-    Valid for t up to 1/L. Book: eq. `eq-gd-stationary-rate`.
+    Valid for t up to 1/L. `gap` is that of the start.
 
     >>> float(stationary_bound(gap=2.0, learning_rate=0.5, k=2))
     2.0
@@ -56,11 +55,11 @@ def stationary_bound(gap, learning_rate, k):
 
 
 def convex_bound(distance, learning_rate, k):
-    r"""Bound on the gap after k steps on a smooth convex f.
+    """Bound on the gap after k steps on a smooth convex f.
 
-    .. math:: f(x^{(k)}) - f^* \le \frac{\lVert x^{(0)} - x^* \rVert^2}{2 t k}
+    .. displayed:: eq-gd-convex-rate
 
-    Valid for t up to 1/L. Book: eq. `eq-gd-convex-rate`.
+    Valid for t up to 1/L.
 
     >>> float(convex_bound(distance=1.0, learning_rate=0.01, k=10))
     5.0
@@ -69,11 +68,11 @@ def convex_bound(distance, learning_rate, k):
 
 
 def convex_worst_case(distance, learning_rate, k, L):
-    r"""The largest gap after k steps that any smooth convex f can leave, for t up to 1/L.
+    """The largest gap after k steps that any smooth convex f can leave, for t up to 1/L.
 
-    .. math:: \max_f \, f(x^{(k)}) - f^* = \frac{L \lVert x^{(0)} - x^* \rVert^2}{4 L t k + 2}
+    .. displayed:: eq-gd-worst-case
 
-    Reference: Drori and Teboulle (2014), section 3. Book: eq. `eq-gd-worst-case`.
+    Reference: Drori and Teboulle (2014), section 3.
 
     >>> float(convex_worst_case(distance=1.0, learning_rate=1.0, k=1, L=1.0))
     0.16666666666666666
@@ -93,12 +92,11 @@ def worst_function(distance, learning_rate, k, L) -> Huber:
 
 
 def linear_bound(gap, k, m, M):
-    r"""Bound on the gap after k steps of size 1/M on a strongly convex f; `gap` is the first one.
+    """Bound on the gap after k steps of size 1/M on a strongly convex f; `gap` is the first one.
 
-    .. math:: f(x^{(k)}) - f^* \le \left(1 - \tfrac{m}{M}\right)^k \left(f(x^{(0)}) - f^*\right)
+    .. displayed:: eq-gd-linear-rate
 
     Raises `ValueError` unless 0 < m <= M.
-    Book: eq. `eq-gd-linear-rate`.
 
     >>> linear_bound(gap=8.0, k=3, m=1.0, M=2.0)
     1.0
@@ -108,13 +106,12 @@ def linear_bound(gap, k, m, M):
 
 
 def n_steps_needed(gap, target, m, M) -> int:
-    r"""Steps of size 1/M after which the gap of a strongly convex f is surely at most `target`.
+    """Steps of size 1/M after which the gap of a strongly convex f is surely at most `target`.
 
-    .. math:: k^* = \left\lceil \frac{\log(\text{gap} / \text{target})}{\log(1 / (1 - m/M))}
-              \right\rceil
+    .. displayed:: eq-gd-steps
 
-    Raises `ValueError` unless 0 < m <= M and the target is positive.
-    Book: eq. `eq-gd-steps`.
+    The smallest whole number of that kind; `gap` is the first one, `target` is epsilon. Raises
+    `ValueError` unless 0 < m <= M and the target is positive.
 
     >>> n_steps_needed(gap=5.5, target=1e-6, m=1.0, M=10.0)
     148

@@ -21,11 +21,11 @@ _DOUBLE_ROOT = 1e-14  # below this discriminant rounding can no longer tell two 
 
 
 def iteration_matrix(relative_step, beta) -> Float[Array, "*shape 2 2"]:
-    r"""The matrix that one step applies to the pair (alpha v, x).
+    """The matrix R that one step applies to the pair (alpha v, x).
 
-    .. math:: R = \begin{pmatrix} \beta & \alpha\lambda \\ -\beta & 1 - \alpha\lambda \end{pmatrix}
+    .. displayed:: eq-heavy-ball-matrix
 
-    Reference: Goh (2017). Book: eq. `eq-heavy-ball-matrix`.
+    Reference: Goh (2017).
 
     >>> iteration_matrix(0.05, beta=0.2)
     array([[ 0.2 ,  0.05],
@@ -36,12 +36,9 @@ def iteration_matrix(relative_step, beta) -> Float[Array, "*shape 2 2"]:
 
 
 def eigenvalues(relative_step, beta) -> Complex[Array, "*shape 2"]:
-    r"""The two eigenvalues of `iteration_matrix`; their product is beta.
+    """The two eigenvalues of `iteration_matrix`; their product is beta.
 
-    .. math:: \sigma_{1, 2} = \frac{1 + \beta - \alpha\lambda
-              \pm \sqrt{(1 + \beta - \alpha\lambda)^2 - 4 \beta}}{2}
-
-    Book: eq. `eq-heavy-ball-eigenvalues`.
+    .. displayed:: eq-heavy-ball-eigenvalues
 
     >>> eigenvalues(1.0, beta=0.25).round(3)
     array([0.125+0.484j, 0.125-0.484j])
@@ -53,16 +50,11 @@ def eigenvalues(relative_step, beta) -> Complex[Array, "*shape 2"]:
 def spectral_radius(relative_step, beta) -> Float[Array, "*shape"]:
     r"""The larger modulus of the two eigenvalues: the factor per step in the long run.
 
-    .. math:: \rho = \begin{cases} \sqrt{\beta}
-              & \text{if } (1 - \sqrt\beta)^2 \le \alpha\lambda \le (1 + \sqrt\beta)^2, \\
-              \tfrac12 \left( |1 + \beta - \alpha\lambda|
-              + \sqrt{(1 + \beta - \alpha\lambda)^2 - 4 \beta} \right) & \text{otherwise}
-              \end{cases}
+    .. displayed:: eq-heavy-ball-radius
 
-    In the first case the eigenvalues are complex and the path oscillates; the modulus is the root
-    of beta because it is the root of their product, the determinant.
-
-    Book: eq. `eq-heavy-ball-radius`.
+    Here :math:`s = 1 + \beta - \alpha\lambda` is the trace of the matrix. In the first case the
+    eigenvalues are complex and the path oscillates; the modulus is the root of beta because it is
+    the root of their product, the determinant.
 
     >>> spectral_radius(np.array([0.5, 3.9]), beta=0.81).round(3)
     array([0.9  , 1.576])
@@ -72,11 +64,11 @@ def spectral_radius(relative_step, beta) -> Float[Array, "*shape"]:
 
 
 def is_stable(relative_step, beta) -> Bool[Array, "*shape"]:
-    r"""Does the path along this axis reach the minimizer, from every start at rest?
+    """Does the path along this axis reach the minimizer, from every start at rest?
 
-    .. math:: 0 < \alpha\lambda < 2 + 2 \beta, \qquad 0 \le \beta < 1
+    .. displayed:: eq-heavy-ball-stable
 
-    Book: eq. `eq-heavy-ball-stable`.
+    Asked of this axis alone, together with 0 <= beta < 1.
 
     >>> is_stable(np.array([1.9, 2.1, 3.7]), beta=np.array([0.0, 0.0, 0.9]))
     array([ True, False,  True])
@@ -88,13 +80,13 @@ def is_stable(relative_step, beta) -> Bool[Array, "*shape"]:
 def matrix_power(relative_step, beta, k) -> Float[Array, "*shape 2 2"]:
     r"""The matrix of k steps, k at least 1, from the eigenvalues alone.
 
-    .. math:: R^k = \frac{\sigma_1^k (R - \sigma_2 I) - \sigma_2^k (R - \sigma_1 I)}
-              {\sigma_1 - \sigma_2}, \qquad \text{or} \qquad
-              R^k = k \sigma^{k-1} R - (k - 1) \sigma^k I
+    .. displayed:: eq-heavy-ball-power
 
-    if the two eigenvalues are one. `k` may be an array that broadcasts with the other two.
+    Where the two eigenvalues are one :math:`\sigma`, it is the limit
 
-    Book: eq. `eq-heavy-ball-power`.
+    .. math:: R^k = k \sigma^{k-1} R - (k - 1) \sigma^k I
+
+    `k` may be an array that broadcasts with the other two.
 
     >>> matrix_power(0.05, beta=0.2, k=3).round(4)
     array([[-0.0055,  0.0561],
@@ -115,7 +107,7 @@ def matrix_power(relative_step, beta, k) -> Float[Array, "*shape 2 2"]:
 def position_after(relative_step, beta, k) -> Float[Array, "*shape"]:
     r"""The k-th point along the axis as a multiple of the first, from a start at rest.
 
-    .. math:: x_k = (R^k)_{22} \, x_0
+    .. math:: x_k = (R^k)_{2,2} \, x_0
 
     >>> position_after(1.0, beta=0.25, k=np.array([1, 2]))
     array([ 0.  , -0.25])
@@ -124,15 +116,12 @@ def position_after(relative_step, beta, k) -> Float[Array, "*shape"]:
 
 
 def distance_bound(distance, rate, k):
-    r"""Bound on the distance to the minimizer of a quadratic after k steps, from a start at rest.
+    """Bound on the distance to the minimizer of a quadratic after k steps, from a start at rest.
 
-    .. math:: \lVert x_k - x^* \rVert
-              \le \bigl(1 + k (1 + \rho)\bigr) \rho^k \, \lVert x_0 - x^* \rVert
+    .. displayed:: eq-heavy-ball-distance
 
-    `rate` is the largest `spectral_radius` over the curvatures. With the optimal parameters the
-    axis of curvature M attains the bound at every k.
-
-    Book: eq. `eq-heavy-ball-distance`.
+    `rate` is rho, the largest `spectral_radius` over the curvatures. With the optimal parameters
+    the axis of curvature M attains the bound at every k.
 
     >>> distance_bound(distance=1.0, rate=0.5, k=2)
     1.0
@@ -148,12 +137,11 @@ class Parameters(NamedTuple):
 
 
 def optimal_parameters(m, M) -> Parameters:
-    r"""The step and the momentum with the smallest rate over all curvatures from m to M.
+    """The step and the momentum with the smallest rate over all curvatures from m to M.
 
-    .. math:: \alpha = \left( \frac{2}{\sqrt{m} + \sqrt{M}} \right)^2, \qquad
-              \beta = \left( \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1} \right)^2
+    .. displayed:: eq-heavy-ball-optimal
 
-    Reference: Polyak (1964). Book: eq. `eq-heavy-ball-optimal`.
+    kappa is M / m. Reference: Polyak (1964).
 
     >>> optimal_parameters(m=1.0, M=9.0)
     Parameters(learning_rate=0.25, beta=0.25)
@@ -163,12 +151,11 @@ def optimal_parameters(m, M) -> Parameters:
 
 
 def optimal_rate(m, M) -> float:
-    r"""The smallest rate that any step and momentum have over all curvatures from m to M.
+    """The smallest rate that any step and momentum have over all curvatures from m to M.
 
-    .. math:: \rho^* = \frac{\sqrt\kappa - 1}{\sqrt\kappa + 1}
+    .. displayed:: eq-heavy-ball-rate
 
-    Raises `ValueError` unless 0 < m <= M.
-    Book: eq. `eq-heavy-ball-rate`.
+    kappa is M / m. Raises `ValueError` unless 0 < m <= M.
 
     >>> optimal_rate(m=1.0, M=9.0)
     0.5

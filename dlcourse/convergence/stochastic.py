@@ -1,8 +1,9 @@
 r"""SGD with noisy gradients: bounds.
 
-x0        start                      distance  from the start to the minimizer, |x0 - x_star|
-alpha     step size                  sigma     root of the largest mean square of the noise
-m, M      strong convexity, smoothness         k     number of steps
+x0     start                         distance  from the start to the minimizer, R
+alpha  step size                     sigma     root of the largest mean square of the noise
+m, M   strong convexity, smoothness  k         number of steps
+kappa  M / m
 
 The step is x <- x - alpha_k g_k. Given the past, g_k has mean grad f(x_k), and the mean square
 E |g_k - grad f(x_k)|^2 of its noise is at most sigma^2. Both bounds are attained, at every k, by
@@ -28,11 +29,11 @@ def longest_step(m, M) -> float:
 
 
 def contraction_bound(distance, learning_rate, m):
-    r"""Bound on the distance to the minimizer after one exact step, alpha up to 2 / (m + M).
+    """Bound on the distance to the minimizer after one exact step, alpha up to 2 / (m + M).
 
-    .. math:: \lVert x - \alpha \nabla f(x) - x^* \rVert \le (1 - \alpha m) \lVert x - x^* \rVert
+    .. displayed:: eq-sgd-contraction
 
-    Book: eq. `eq-sgd-contraction`.
+    `distance` is that of x, before the step.
 
     >>> contraction_bound(distance=2.0, learning_rate=0.5, m=1.0)
     1.0
@@ -41,11 +42,11 @@ def contraction_bound(distance, learning_rate, m):
 
 
 def noise_floor(learning_rate, m, sigma):
-    r"""Mean squared distance at which constant steps stop to come closer.
+    """Mean squared distance at which constant steps stop to come closer.
 
-    .. math:: \frac{\alpha \sigma^2}{m (2 - \alpha m)}
+    .. displayed:: eq-sgd-floor
 
-    Book: eq. `eq-sgd-floor`.
+    The left-hand side; the right-hand one is simpler and holds for steps up to 1/m.
 
     >>> noise_floor(learning_rate=0.5, m=2.0, sigma=2.0)
     1.0
@@ -56,10 +57,10 @@ def noise_floor(learning_rate, m, sigma):
 def constant_step_bound(distance, learning_rate, k, m, sigma):
     r"""Bound on the mean squared distance after k constant steps, alpha up to 2 / (m + M).
 
-    .. math:: \mathbb{E} \lVert x_k - x^* \rVert^2 \le q^k \lVert x_0 - x^* \rVert^2
-              + (1 - q^k) \frac{\alpha \sigma^2}{m (2 - \alpha m)}, \qquad q = (1 - \alpha m)^2
+    .. displayed:: eq-sgd-constant
 
-    Book: eq. `eq-sgd-constant`.
+    The square of the distance shrinks by :math:`q = (1 - \alpha m)^2` a step, down to
+    `noise_floor`.
 
     >>> constant_step_bound(distance=2.0, learning_rate=0.5, k=1, m=1.0, sigma=3.0)
     3.25
@@ -69,11 +70,10 @@ def constant_step_bound(distance, learning_rate, k, m, sigma):
 
 
 def smallest_offset(m, M) -> int:
-    r"""The smallest whole number k0 for which the first step 1 / (m k0) is short enough.
+    """The smallest whole number k0 for which the first step 1 / (m k0) is short enough.
 
-    .. math:: k_0 \ge \frac{1 + \kappa}{2}
-
-    Raises `ValueError` unless 0 < m <= M.
+    It is (1 + M / m) / 2, rounded up. Raises `ValueError` unless 0 < m <= M.
+    Book: eq. `eq-sgd-decaying-step`.
 
     >>> smallest_offset(m=1.0, M=10.0)
     6
@@ -83,12 +83,11 @@ def smallest_offset(m, M) -> int:
 
 
 def decaying_schedule(m, M, k0=None) -> InverseDecay:
-    r"""The step sizes of the theorem; `k0` is the `smallest_offset` unless a larger one is given.
+    """The step sizes of the theorem; `k0` is the `smallest_offset` unless a larger one is given.
 
-    .. math:: \alpha_k = \frac{1}{m (k + k_0)}
+    .. displayed:: eq-sgd-decaying-step
 
     Raises `ValueError` for a smaller `k0`.
-    Book: eq. `eq-sgd-decaying-step`.
 
     >>> decaying_schedule(m=0.5, M=3.0)
     InverseDecay(first_rate=0.5, n_steps=4)
@@ -104,13 +103,11 @@ def decaying_schedule(m, M, k0=None) -> InverseDecay:
 
 
 def decaying_step_bound(distance, k, k0, m, sigma):
-    r"""Bound on the mean squared distance after k steps of `decaying_schedule`.
+    """Bound on the mean squared distance after k steps of `decaying_schedule`.
 
-    .. math:: \mathbb{E} \lVert x_k - x^* \rVert^2 \le
-              \frac{(k_0 - 1)^2 \lVert x_0 - x^* \rVert^2 + k \sigma^2 / m^2}{(k + k_0 - 1)^2}
+    .. displayed:: eq-sgd-decaying
 
     Raises `ValueError` unless m is positive.
-    Book: eq. `eq-sgd-decaying`.
 
     >>> decaying_step_bound(distance=1.0, k=8, k0=3, m=0.5, sigma=1.0)
     0.36

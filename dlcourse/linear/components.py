@@ -35,14 +35,16 @@ class Components(PrintsTable):
     def scores(self, X: Float[Array, "m p"]) -> Float[Array, "m k"]:
         r"""Coordinates of rows along the directions.
 
-        .. math:: t = V (x - \bar x)
+        .. math:: t = V D^{-1} (x - \bar x)
+
+        D is the diagonal matrix of `sd`.
         """
         return (_checks.design_matrix(X) - self.mean) / self.sd @ self.directions.T
 
     def reconstruct(self, scores: Float[Array, "m k"]) -> Float[Array, "m p"]:
         r"""The rows that have these coordinates, and none along the directions left out.
 
-        .. math:: \hat x = \bar x + V^\top t
+        .. math:: \hat x = \bar x + D V^\top t
         """
         return _checks.as_floats(scores, "scores") @ self.directions * self.sd + self.mean
 
@@ -62,8 +64,8 @@ def principal_components(
 ) -> Components:
     r"""The orthonormal directions that keep most of the variance, from the SVD of the features.
 
-    .. math:: Z = U \Sigma V^\top, \qquad
-              \widehat{\operatorname{Var}}(Z v_k) = \sigma_k^2 / (n - 1)
+    .. math:: Z = U \Sigma V, \qquad
+              \widehat{\operatorname{Var}}(Z v_k^\top) = \frac{\sigma_k^2}{n - 1}
 
     By the Eckart-Young theorem no other k directions reconstruct Z with a smaller squared error.
     With `is_standardized` the columns get standard deviation 1 first, so that units do not matter;

@@ -44,7 +44,7 @@ class Problem(NamedTuple):
 def soft_threshold(u: Float[Array, "*shape"], threshold: float) -> Float[Array, "*shape"]:
     r"""Move toward zero by `threshold`, and stop there.
 
-    .. math:: S(u, t) = \mathrm{sign}(u) \max(|u| - t, 0)
+    .. math:: S(u, t) = \operatorname{sign}(u) \max(|u| - t, 0)
 
     >>> soft_threshold(np.array([-3.0, 0.5, 2.0]), 1.0) + 0.0
     array([-2.,  0.,  1.])
@@ -75,7 +75,7 @@ def duality_gap(
 ) -> float | Float[Array, "*lams"]:
     r"""J(b) minus a lower bound on the minimum of J: b is at most this far from optimal.
 
-    .. math:: J(b) - D(\theta), \qquad
+    .. math:: \text{gap} = J(b) - D(\theta), \qquad
               D(\theta) = \theta^\top y - \frac n2 \lVert \theta \rVert^2
                           - \sum_j g^*(z_j^\top \theta), \qquad
               g^*(v) = \frac{\max(|v| - \lambda a, 0)^2}{2 \lambda (1 - a)}
@@ -138,7 +138,7 @@ def _keeping_signs(problem, b, slopes, lam):
     r"""Go from b straight to the minimizer of J for the signs of b, or until a sign would change.
 
     .. math:: (G_{AA} + \lambda (1 - a) I) \, (b_A^{\text{new}} - b_A)
-              = c_A - (G b)_A - \lambda a \, \mathrm{sign}(b_A) - \lambda (1 - a) b_A
+              = c_A - (G b)_A - \lambda a \operatorname{sign} b_A - \lambda (1 - a) b_A
 
     A are the coordinates that are not zero. Where a column in A is a combination of others, the
     system may have no solution: then go along the combination, which changes the penalty alone,

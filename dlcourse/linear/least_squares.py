@@ -35,10 +35,9 @@ class Solution(NamedTuple):
 def by_normal_equations(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""Solve the normal equations by Gaussian elimination.
 
-    .. math:: X^\top X \hat\beta = X^\top y
+    .. displayed:: eq-normal-equations
 
     Raises `ValueError` below full rank. Forming X'X squares the condition number of X.
-    Book: eq. `eq-normal-equations`.
 
     >>> by_normal_equations(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3, 5]))
     normal equations: rank 2 of 2
@@ -51,10 +50,9 @@ def by_normal_equations(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Soluti
 def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""Solve the normal equations by a triangular factor of the Gram matrix.
 
-    .. math:: X^\top X = R^\top R, \qquad R^\top w = X^\top y, \qquad R \hat\beta = w
+    .. displayed:: eq-cholesky
 
     Uses that X'X is symmetric and positive definite. Raises `ValueError` below full rank.
-    Book: eq. `eq-cholesky`.
 
     >>> by_cholesky(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0]))
     Cholesky: rank 2 of 2
@@ -69,11 +67,10 @@ def by_cholesky(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
 def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""Rotate the problem until it is triangular; X'X is never formed.
 
-    .. math:: [X \;\; y] = Q \begin{bmatrix} R & w \\ 0 & \tau \end{bmatrix},
-              \qquad R \hat\beta = w, \qquad \lVert y - X\hat\beta \rVert = |\tau|
+    .. displayed:: eq-qr, eq-qr-split
 
     Factoring [X y] at once gives w = Q'y without storing the (n, p) matrix Q, which halves the
-    time. Raises `ValueError` below full rank. Reference: Golub (1965). Book: eq. `eq-qr`.
+    time. Raises `ValueError` below full rank. Reference: Golub (1965).
 
     >>> by_qr(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0]))
     QR: rank 2 of 2
@@ -91,12 +88,13 @@ def by_qr(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
 def minimum_norm(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Solution:
     r"""The shortest of all least squares solutions, at any rank.
 
-    .. math:: X = U \Sigma V^\top, \qquad \hat\beta = V \Sigma^+ U^\top y
+    .. displayed:: eq-minimum-norm
 
-    Directions of X whose singular value is zero up to rounding get the coefficient zero. Below full
-    column rank the shortest solution, and so the answer, depends on the units of the columns.
-    Raises `ValueError` unless `X` and `y` are regression data of finite numbers.
-    Reference: Penrose (1956). Book: eq. `eq-minimum-norm`.
+    From the singular value decomposition :math:`X = U \Sigma V^\top`. Directions of X whose
+    singular value is zero up to rounding get the coefficient zero. Below full column rank the
+    shortest solution, and so the answer, depends on the units of the columns. Raises `ValueError`
+    unless `X` and `y` are regression data of finite numbers.
+    Reference: Penrose (1956).
 
     >>> minimum_norm(np.array([[1.0, 1.0], [2.0, 2.0]]), np.array([2.0, 4.0]))
     minimum norm: rank 1 of 2
@@ -136,11 +134,11 @@ SOLVERS = {
 def covariance(X: Float[Array, "n p"], noise_sd: float) -> Float[Array, "p p"]:
     r"""Covariance matrix of the least squares estimator when errors have one variance.
 
-    .. math:: \operatorname{Var}(\hat\beta \mid X) = \sigma^2 (X^\top X)^{-1}
-                                                   = \sigma^2 R^{-1} R^{-\top}
+    .. displayed:: eq-sampling-variance
 
-    Square roots of its diagonal are the standard errors. Raises `ValueError` below full rank, and
-    unless `noise_sd` is 0 or more. Book: eq. `eq-sampling-variance`.
+    Computed from the triangle of QR, as :math:`\sigma^2 R^{-1} R^{-\top}`. Square roots of its
+    diagonal are the standard errors. Raises `ValueError` below full rank, and unless `noise_sd` is
+    0 or more.
 
     >>> np.diag(covariance(np.array([[1.0, -1.0], [1.0, 1.0]]), noise_sd=2.0)).round(12)
     array([2., 2.])

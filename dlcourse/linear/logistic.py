@@ -40,11 +40,12 @@ def by_newton(
 ) -> Fit:
     r"""Maximum likelihood by Newton's method, also called iteratively reweighted least squares.
 
-    .. math:: \beta^{(k+1)} = \beta^{(k)} - t_k H_k^{-1} \nabla J(\beta^{(k)})
+    .. displayed:: eq-logistic-newton
 
-    A step is halved while it does not bring the loss down enough. `lam` is one number. Raises
-    `SeparableError` where no finite coefficients are best, and `ValueError` where many are.
-    Reference: Nocedal and Wright (2006), section 3.3. Book: eq. `eq-logistic-newton`.
+    The step of the display is halved while it does not bring the loss down enough. `lam` is one
+    number. Raises `SeparableError` where no finite coefficients are best, and `ValueError` where
+    many are.
+    Reference: Nocedal and Wright (2006), section 3.3.
 
     >>> X = np.column_stack([np.ones(4), [0.0, 0.0, 1.0, 1.0]])
     >>> by_newton(X, np.array([0.0, 1.0, 1.0, 1.0]), lam=0.1)
@@ -72,11 +73,11 @@ def by_gradient_descent(
 ) -> Fit:
     r"""Gradient descent from zero, with the step 1/L that the curvature bound allows.
 
-    .. math:: L = \tfrac14 \lambda_{\max}(X^\top X / n) + \lambda
+    .. displayed:: eq-logistic-smoothness
 
-    It sees complete separation once it classifies all observations; of separation with ties at the
-    border it only says that it did not converge. Raises `SeparableError` where it sees that, and
-    `ValueError` for data that are no logit's. Book: eq. `eq-logistic-smoothness`.
+    A penalty adds its :math:`\lambda` to L. It sees complete separation once it classifies all
+    observations; of separation with ties at the border it only says that it did not converge.
+    Raises `SeparableError` where it sees that, and `ValueError` for data that are no logit's.
     """
     X, y, lam, _ = _binary(X, y, lam)
     L = largest_curvature(X) / 4 + lam.max()
@@ -90,10 +91,10 @@ def hessian(
 ) -> Float[Array, "p p"]:
     r"""Second derivatives of the (weighted) mean loss: least squares' X'X/n, weighted by p(1 - p).
 
-    .. math:: H(\beta) = \frac1n X^\top W X, \qquad W = \mathrm{diag}\, p_i (1 - p_i)
+    .. displayed:: eq-logistic-hessian
 
-    Raises `ValueError` unless `X` is a matrix and `beta` and `weights` fit it.
-    Book: eq. `eq-logistic-hessian`.
+    W is the diagonal matrix of the :math:`p_i (1 - p_i)`. Raises `ValueError` unless `X` is a
+    matrix and `beta` and `weights` fit it.
 
     >>> hessian(np.array([[1.0], [1.0]]), np.zeros(1))
     array([[0.25]])
@@ -107,9 +108,9 @@ def hessian(
 def covariance(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, "p p"]:
     r"""Large-sample covariance matrix of the maximum likelihood estimator at `beta`.
 
-    .. math:: \widehat{\operatorname{Var}}(\hat\beta) = (X^\top W X)^{-1}
+    .. displayed:: eq-logistic-covariance
 
-    Square roots of its diagonal are the standard errors. Book: eq. `eq-logistic-covariance`.
+    Square roots of its diagonal are the standard errors.
 
     >>> covariance(np.ones((100, 1)), np.zeros(1))
     array([[0.04]])
@@ -141,10 +142,10 @@ def separating_direction(
 def softmax(scores: Float[Array, "*many m"]) -> Float[Array, "*many m"]:
     r"""Probabilities of the m classes from their scores, without overflow.
 
-    .. math:: p_k = \frac{e^{s_k}}{\sum_l e^{s_l}}
+    .. displayed:: eq-softmax-probability
 
-    The same number added to all scores changes nothing. Raises `ValueError` where `scores` holds no
-    numbers. Book: eq. `eq-softmax-probability`.
+    The scores are the :math:`x_i^\top \theta_k`. The same number added to all scores changes
+    nothing. Raises `ValueError` where `scores` holds no numbers.
 
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
@@ -215,11 +216,10 @@ def softmax_hessian(
 ) -> Float[Array, "mp mp"]:
     r"""Second derivatives of the (weighted) mean loss, block (k, l) for the classes k and l.
 
-    .. math:: H_{kl} = \frac1n \sum_{i=1}^n p_{ik} (1\{k = l\} - p_{il}) \, x_i x_i^\top
+    .. displayed:: eq-softmax-hessian
 
     Its rows of blocks add up to zero: at least p of its eigenvalues are zero. Raises `ValueError`
     unless `X` is a matrix and `theta` and `weights` fit it.
-    Book: eq. `eq-softmax-hessian`.
 
     >>> softmax_hessian(np.ones((1, 1)), np.zeros((2, 1)))
     array([[ 0.25, -0.25],
@@ -289,9 +289,7 @@ def _penalties(X, lam):
 def smoothness(X: Float[Array, "n p"]) -> float:
     r"""The largest curvature that the logit's mean loss can have at any coefficients.
 
-    .. math:: L = \frac{\lambda_{\max}(X^\top X)}{4n}
-
-    Book: eq. `eq-logistic-smoothness`.
+    .. displayed:: eq-logistic-smoothness
 
     >>> smoothness(np.ones((10, 1)))
     0.25

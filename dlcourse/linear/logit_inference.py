@@ -136,10 +136,9 @@ def standard_errors(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[A
 def average_effects(X: Float[Array, "n p"], beta: Float[Array, " p"]) -> Float[Array, " p"]:
     r"""By how much the probability rises with each feature, on average over the observations.
 
-    .. math:: \frac1n \sum_{i=1}^n p_i (1 - p_i) \, \beta_j
+    .. displayed:: eq-logistic-average-effect
 
     Raises `ValueError` unless `X` is a matrix and `beta` fits it.
-    Book: eq. `eq-logistic-average-effect`.
 
     >>> average_effects(np.array([[1.0, 0.0]]), np.array([0.0, 2.0]))
     array([0. , 0.5])

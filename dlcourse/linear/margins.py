@@ -12,11 +12,11 @@ Array = np.ndarray
 def widest_margin(X: Float[Array, "n p"], y: Float[Array, " n"]) -> Float[Array, " p"]:
     r"""The shortest w whose margins are all 1 or more: a support vector machine without intercept.
 
-    .. math:: \hat w = \arg\min_w \lVert w \rVert \quad \text{such that} \quad
-              (2 y_i - 1) \, x_i^\top w \ge 1 \text{ for all } i
+    .. displayed:: eq-logistic-widest-margin
 
-    Lawson and Hanson (1995, chapter 23) turn it into least squares with nonnegative coefficients.
-    Raises `ValueError` if no w separates the classes. Book: eq. `eq-logistic-widest-margin`.
+    The side :math:`s_i` is 1 where y is 1, and -1 where y is 0. Lawson and Hanson (1995, chapter
+    23) turn it into least squares with nonnegative coefficients. Raises `ValueError` if no w
+    separates the classes.
 
     >>> widest_margin(np.array([[2.0, 1.0], [-2.0, 5.0]]), np.array([1.0, 0.0])).round(6) + 0.0
     array([0.5, 0. ])

@@ -47,7 +47,7 @@ class Selection(PrintsTable):
     def bic(self) -> Float[Array, " sizes"]:
         r"""Schwarz's criterion for Gaussian errors, up to a constant.
 
-        .. math:: \mathrm{BIC} = n \log(\mathrm{RSS} / n) + (k + 1) \log n
+        .. math:: \mathrm{BIC} = n \log \frac{\mathrm{RSS}}{n} + (k + 1) \log n
 
         Reference: Schwarz (1978).
         """
@@ -87,13 +87,13 @@ def forward_stepwise(
 ) -> Selection:
     r"""Start from the intercept and add, one at a time, the feature that lowers the RSS most.
 
-    .. math:: j_{k+1} = \arg\max_{j \notin M_k}
-              \frac{(r^\top \tilde x_j)^2}{\lVert \tilde x_j \rVert^2}
+    .. math:: \mathrm{RSS}(M) - \mathrm{RSS}(M \cup \{j\})
+              = \frac{(r^\top \tilde x_j)^2}{\lVert \tilde x_j \rVert^2}
 
-    Here r are the residuals and :math:`\tilde x_j` the part of feature j that the chosen ones do
-    not explain: adding j lowers the RSS by exactly that. After each choice its direction is taken
-    out of all the others, so no regression is ever run. Raises `ValueError` where fewer than `size`
-    features are linearly independent.
+    Here M are the chosen features, r their residuals and :math:`\tilde x_j` the part of feature j
+    that they do not explain: the j for which this is largest comes next. After each choice its
+    direction is taken out of all the others, so no regression is ever run. Raises `ValueError`
+    where fewer than `size` features are linearly independent.
 
     >>> X = np.array([[1.0, 1.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, -1.0]])
     >>> forward_stepwise(X, np.array([3.0, -1.0, 1.0, -3.0]))
@@ -128,8 +128,6 @@ def best_subset(
     X: Float[Array, "n p"], y: Float[Array, " n"], size: int | None = None
 ) -> Selection:
     r"""The features with the smallest RSS among all subsets, for each size up to `size`.
-
-    .. math:: \min_{|M| = k} \; \min_{\beta_0, \beta} \; \lVert y - \beta_0 - X_M \beta \rVert^2
 
     Solves the normal equations of all subsets of one size at once, on standardized columns, so the
     columns of X should be well short of collinear. There are :math:`\binom pk` of them. Raises

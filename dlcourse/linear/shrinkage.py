@@ -41,9 +41,9 @@ class Standardized(NamedTuple):
     sd: Float[Array, " p"]
 
     def in_units_of_X(self, b: Float[Array, "*many p"], y_mean: float):
-        """Intercept and coefficients for the original columns.
+        r"""Intercept and coefficients for the original columns.
 
-        .. math:: \\beta_j = b_j / s_j, \\qquad \\beta_0 = \\bar y - \\bar x^\\top \\beta
+        .. math:: \beta_j = \frac{b_j}{s_j}, \qquad \beta_0 = \bar y - \bar x^\top \beta
         """
         beta = b / self.sd
         return y_mean - beta @ self.mean, beta
@@ -87,7 +87,7 @@ class Path:
 def standardize(X: Float[Array, "n p"]) -> Standardized:
     r"""Give each column mean 0 and standard deviation 1 (divisor n).
 
-    .. math:: z_{ij} = (x_{ij} - \bar x_j) / s_j
+    .. math:: z_{ij} = \frac{x_{ij} - \bar x_j}{s_j}
 
     Raises `ValueError` where a column is constant.
 
@@ -185,7 +185,7 @@ def path(
 def largest_lam(X: Float[Array, "n p"], y: Float[Array, " n"], l1_ratio: float = 1.0) -> float:
     r"""The smallest penalty at which every coefficient is zero.
 
-    .. math:: \lambda_{\max} = \max_j | z_j^\top (y - \bar y) | / (n a)
+    .. math:: \lambda_{\max} = \frac{\max_j | z_j^\top y |}{n a}
 
     >>> largest_lam(np.array([[-1.0], [1.0]]), np.array([0.0, 4.0]))
     2.0

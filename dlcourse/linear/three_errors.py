@@ -150,9 +150,7 @@ def descend(data: CurveData, degree: int, n_steps: int, features: Callable):
 def project(truth: Callable, degree: int) -> Float[Array, " p"]:
     r"""Legendre coefficients of the polynomial nearest to the truth.
 
-    .. math:: c_j = \mathbb{E}\, f(x) \phi_j(x)
-
-    Book: eq. `eq-best-coefficients`.
+    .. displayed:: eq-best-coefficients
 
     >>> project(lambda x: 1 + x, degree=1).round(4)
     array([1.    , 0.5774])
@@ -164,9 +162,7 @@ def project(truth: Callable, degree: int) -> Float[Array, " p"]:
 def distance(f: Float[Array, "*#many nodes"], g: Float[Array, "*#many nodes"]):
     r"""Root mean square of f - g at a uniform x, from values at the nodes.
 
-    .. math:: \lVert f - g \rVert = \sqrt{\mathbb{E} (f(x) - g(x))^2}
-
-    Book: eq. `eq-distance`.
+    .. displayed:: eq-distance
     """
     return np.sqrt(((f - g) ** 2) @ nodes()[1])
 

@@ -73,9 +73,10 @@ def _parts(path, part):
 class Linear(Layer):
     r"""An affine map and, if given, an activation.
 
-    .. math:: y = \phi(x W + b), \qquad W \in \mathbb{R}^{n_{in} \times n_{out}}
+    .. math:: y = \phi(x W + b)
 
-    Offsets start at zero. PyTorch stores the transpose of W, and starts from another distribution.
+    The weights W have shape (n_in, n_out); the offsets b start at zero. PyTorch stores W
+    transposed, and starts from another distribution.
 
     >>> from dlcourse.autograd import relu
     >>> layer = Linear(3, 2, np.random.default_rng(0), activation=relu)

@@ -14,12 +14,14 @@ from dlcourse.nn.layers import Layer
 class BatchNorm(Layer):
     r"""Standardize each feature: by its batch in training, by running statistics otherwise.
 
-    .. math:: y = \gamma \odot \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta, \qquad
-              \mu_{run} \leftarrow (1 - \rho) \, \mu_{run} + \rho \, \mu
+    .. math:: y_{ij} = \gamma_j \frac{x_{ij} - \mu_j}{\sqrt{v_j + \epsilon}} + \beta_j, \qquad
+              r_j^+ = (1 - \rho) \, r_j + \rho \, \mu_j
 
-    As in PyTorch the batch is divided by its biased variance (1/n), the running one is unbiased
-    (1/(n - 1)), and `rate` is the weight :math:`\rho` of the newest batch. Raises `ValueError` for
-    another number of features, and for one row in training.
+    Gain and offset are :math:`\gamma` and :math:`\beta`; the running mean r becomes :math:`r^+`,
+    and the running variance is renewed likewise. As in PyTorch the batch is divided by its biased
+    variance (1/n), the running one is unbiased (1/(n - 1)), and `rate` is the weight :math:`\rho`
+    of the newest batch. Raises `ValueError` for another number of features, and for one row in
+    training.
     Reference: Ioffe and Szegedy (2015).
 
     >>> layer = BatchNorm(1)

@@ -41,11 +41,7 @@ class AdamState(NamedTuple):
 class Adam:
     r"""Step along the averaged gradient, each coordinate divided by its own typical size.
 
-    .. math:: m_k &= \beta_1 m_{k-1} + (1 - \beta_1) g_k \\
-              v_k &= \beta_2 v_{k-1} + (1 - \beta_2) g_k^2 \\
-              \hat m_k &= m_k / (1 - \beta_1^k) \\
-              \hat v_k &= v_k / (1 - \beta_2^k) \\
-              x_k &= x_{k-1} - \alpha \hat m_k / (\sqrt{\hat v_k} + \epsilon)
+    .. displayed:: eq-adam-mean, eq-adam-mean-square, eq-adam-correction, eq-adam-step
 
     The averages start at zero and are too small at first; dividing by :math:`1 - \beta^k` makes
     them averages of the gradients seen. `epsilon` stands outside the root, as in the paper and in
@@ -53,7 +49,7 @@ class Adam:
     `epsilon` to the uncorrected root, the paper's "epsilon hat": at first it counts for more there.
     Raises `ValueError` for a negative `epsilon`, and where it starts from anything but finite
     floats.
-    Reference: Kingma and Ba (2015), algorithm 1. Book: eq. `eq-adam-step`.
+    Reference: Kingma and Ba (2015), algorithm 1.
 
     >>> optimizer = Adam(learning_rate=0.1)
     >>> x = np.array([1.0, 1.0])
@@ -124,14 +120,12 @@ class AMSGradState(NamedTuple):
 class AMSGrad(Adam):
     r"""Adam with a divisor that never falls, which repairs its convergence proof.
 
-    .. math:: v^{\max}_k = \max(v^{\max}_{k-1}, v_k), \qquad
-              x_k = x_{k-1} - \alpha \hat m_k \Big/
-              \left(\sqrt{v^{\max}_k / (1 - \beta_2^k)} + \epsilon\right)
+    .. displayed:: eq-amsgrad-step
 
     As in PyTorch the maximum is over v, and the bias correction comes after it. The paper has no
     bias correction and no epsilon; Optax takes the maximum over the corrected
     :math:`\hat v`, which a large first gradient dominates for ever.
-    Reference: Reddi, Kale and Kumar (2018), algorithm 2. Book: eq. `eq-amsgrad-step`.
+    Reference: Reddi, Kale and Kumar (2018), algorithm 2.
 
     >>> optimizer = AMSGrad(learning_rate=0.1)
     >>> optimizer.step(np.ones(1), np.ones(1), optimizer.init(np.ones(1)))[0].round(6)
@@ -171,15 +165,14 @@ class AMSGrad(Adam):
 class AdamW(Adam):
     r"""Adam after a shrinkage of x that the division by the gradient's size does not touch.
 
-    .. math:: x_k = (1 - \alpha \lambda) x_{k-1}
-              - \alpha \hat m_k / (\sqrt{\hat v_k} + \epsilon)
+    .. displayed:: eq-adamw-step
 
     A penalty :math:`\tfrac\lambda2 \lVert x \rVert^2` in the loss would enter m and v, and weights
     with large gradients would shrink less. `weight_decay` is :math:`\lambda`; as in PyTorch it is
     multiplied by the learning rate, and follows its schedule. The paper multiplies it by the
     schedule alone: its decay is our :math:`\alpha \lambda`. Raises `ValueError` for a negative
     `weight_decay`.
-    Reference: Loshchilov and Hutter (2019), algorithm 2. Book: eq. `eq-adamw-step`.
+    Reference: Loshchilov and Hutter (2019), algorithm 2.
 
     >>> optimizer = AdamW(learning_rate=0.1, weight_decay=0.5)
     >>> x = np.array([2.0])

@@ -31,11 +31,11 @@ class StepCount(NamedTuple):
 class GradientDescent:
     r"""Step against the gradient.
 
-    .. math:: x^{(k+1)} = x^{(k)} - t_k \nabla f(x^{(k)})
+    .. displayed:: eq-gd-step
 
     `learning_rate` is the step size :math:`t_k`: one number; one number a run, shape (*runs,); or
     a rule `rule(k, x, grad)` that returns it, such as `Backtracking(f)`.
-    Reference: Cauchy (1847). Book: eq. `eq-gd-step`.
+    Reference: Cauchy (1847).
 
     >>> optimizer = GradientDescent(learning_rate=0.5)
     >>> x = np.array([1.0, -2.0])

@@ -48,12 +48,12 @@ class MomentumState(NamedTuple):
 class HeavyBall:
     r"""Momentum: step along the sum of the gradients so far, each faded by `beta` a step.
 
-    .. math:: v_{k+1} = \beta v_k + g_k, \qquad x_{k+1} = x_k - \alpha_k v_{k+1}
+    .. displayed:: eq-heavy-ball-step
 
     Under a constant gradient g the steps grow to :math:`\alpha g / (1 - \beta)`. `learning_rate`
     and `beta` are numbers, one number a run, or schedules. PyTorch's
     `torch.optim.SGD(momentum=beta)`. Raises `ValueError` where it starts from anything but finite
-    floats. Reference: Polyak (1964). Book: eq. `eq-heavy-ball-step`, `eq-heavy-ball-terminal`.
+    floats. Reference: Polyak (1964). Book: eq. `eq-heavy-ball-terminal`.
 
     >>> optimizer = HeavyBall(learning_rate=0.1, beta=0.5)
     >>> x, state = optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
@@ -96,16 +96,15 @@ class HeavyBall:
 class Nesterov(HeavyBall):
     r"""Nesterov's accelerated gradient: the velocity is used before it is a step old.
 
-    .. math:: v_{k+1} = \beta_k v_k + g_k, \qquad
-              x_{k+1} = x_k - \alpha_k (g_k + \beta_{k+1} v_{k+1})
+    .. displayed:: eq-nesterov-velocity
 
-    The textbook form takes the gradient at the point ahead, :math:`y_k = z_k - \alpha \beta v_k`,
-    and steps from :math:`z_k` to :math:`z_{k+1} = z_k - \alpha v_{k+1}`. Here, as in
-    `torch.optim.SGD(nesterov=True)`, x is the point ahead: the gradient is always asked for at x,
-    and for a constant rate the two forms visit the same points y. A constant `beta` suits strongly
-    convex functions. For merely convex ones it has to grow, `beta=GrowingMomentum()`; PyTorch,
-    where both places share one momentum, takes another path as soon as it changes.
-    Reference: Nesterov (1983), Sutskever et al. (2013). Book: eq. `eq-nesterov-velocity`.
+    The textbook form takes the gradient at the point ahead, :math:`y_k = x_k - \alpha \beta_k v_k`,
+    and steps from :math:`x_k` to :math:`x_{k+1} = x_k - \alpha v_{k+1}`. Here, as in
+    `torch.optim.SGD(nesterov=True)`, the point that is kept, and handed to `step` as x, is y: the
+    gradient is always asked for there, and for a constant rate the two forms visit the same points
+    y. A constant `beta` suits strongly convex functions. For merely convex ones it has to grow,
+    `beta=GrowingMomentum()`; PyTorch, where both places share one momentum, takes another path as
+    soon as it changes. Reference: Nesterov (1983), Sutskever et al. (2013).
 
     >>> optimizer = Nesterov(learning_rate=0.1, beta=0.5)
     >>> optimizer.step(np.array([1.0]), np.array([2.0]), optimizer.init(np.array([1.0])))
@@ -138,11 +137,10 @@ class Nesterov(HeavyBall):
 class GrowingMomentum:
     r"""Nesterov's momentum for convex functions that need not be strongly convex.
 
-    .. math:: \beta_k = \frac{k - 1}{k + 2} \quad (k \ge 1)
+    .. displayed:: eq-nesterov-growing
 
     At k = 0 there is no velocity to fade, and the momentum is 0.
     Reference: Nesterov (1983), Su, Boyd and Candes (2016).
-    Book: eq. `eq-nesterov-growing`.
 
     >>> GrowingMomentum()(np.array([0, 1, 2, 4]))
     array([0.  , 0.  , 0.25, 0.5 ])

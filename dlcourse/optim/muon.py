@@ -30,8 +30,7 @@ Matrix = Float[Array, "*runs rows columns"]
 def newton_schulz(G: Matrix, n_iterations=5) -> Matrix:
     r"""Nearly the orthogonal factor :math:`U V^\top` of :math:`G = U S V^\top`, without an SVD.
 
-    .. math:: X_0 = G / \lVert G \rVert_F, \qquad
-              X_{i+1} = a X_i + (b A_i + c A_i^2) X_i, \qquad A_i = X_i X_i^\top
+    .. displayed:: eq-newton-schulz-start, eq-newton-schulz
 
     Each iteration sends every singular value s to :math:`a s + b s^3 + c s^5` and leaves U and V
     alone. With a, b, c = 3.4445, -4.7750, 2.0315 five of them bring all but the smallest to about
@@ -39,7 +38,7 @@ def newton_schulz(G: Matrix, n_iterations=5) -> Matrix:
     taken as noise, and not scaled up to norm one. PyTorch does the same in bfloat16, with two to
     three digits; the original adds 1e-7 to the norm. Raises `ValueError` unless `G` is a matrix of
     numbers.
-    Reference: Jordan et al. (2024). Book: eq. `eq-newton-schulz`.
+    Reference: Jordan et al. (2024).
 
     >>> newton_schulz(np.diag([3.0, -1.0])).round(2)
     array([[ 0.75,  0.  ],
@@ -94,15 +93,14 @@ class MuonState(NamedTuple):
 class Muon:
     r"""Momentum whose matrix is made orthogonal, so that each direction gets a step of one size.
 
-    .. math:: V_{k+1} = \beta V_k + G_k, \qquad
-              X_{k+1} = (1 - \alpha \lambda) X_k
-              - \alpha \, r \, \mathrm{NS}(G_k + \beta V_{k+1})
+    .. displayed:: eq-muon-velocity, eq-muon-step
 
-    `scale(n_inputs, n_outputs)` is the r of the matrix: `jordan_scale` (PyTorch's "original") or
-    `moonlight_scale` (its "match_rms_adamw"). `weight_decay` is :math:`\lambda`; as in PyTorch and
-    Moonlight r does not multiply it. PyTorch averages gradients instead of adding them up;
-    Newton-Schulz forgets the factor :math:`1 - \beta` between the two. Raises `ValueError` for a
-    negative `weight_decay`, and where it starts from no matrix of finite floats.
+    W is the matrix x, NS is `newton_schulz`. `scale(n_inputs, n_outputs)` is the r of the matrix:
+    `jordan_scale` (PyTorch's "original") or `moonlight_scale` (its "match_rms_adamw").
+    `weight_decay` is :math:`\lambda`; as in PyTorch and Moonlight r does not multiply it. PyTorch
+    averages gradients instead of adding them up; Newton-Schulz forgets the factor
+    :math:`1 - \beta` between the two. Raises `ValueError` for a negative `weight_decay`, and where
+    it starts from no matrix of finite floats.
     Reference: Jordan et al. (2024), Liu et al. (2025). Book: algorithm `alg-muon`.
 
     >>> optimizer = Muon(learning_rate=0.1)
@@ -152,13 +150,12 @@ class Muon:
 def qk_clip(W_q: Matrix, W_k: Matrix, largest_logit: float, threshold=100.0):
     r"""Query and key weights of one head, scaled so that its largest logit becomes `threshold`.
 
-    .. math:: \gamma = \min(1, \tau / S_{\max}), \qquad
-              W_q \leftarrow \sqrt{\gamma} \, W_q, \qquad W_k \leftarrow \sqrt{\gamma} \, W_k
+    .. displayed:: eq-qk-clip, eq-qk-clip-weights
 
-    `largest_logit` is the :math:`S_{\max}` seen in the forward pass; a head below the threshold is
-    left alone. With Muon's step this is MuonClip. Raises `ValueError` unless both are numbers and
-    `threshold` is positive.
-    Reference: Kimi Team (2025). Book: eq. `eq-qk-clip-weights`.
+    `largest_logit` is the :math:`S_{\max}` seen in the forward pass, `threshold` is :math:`\tau`; a
+    head below it is left alone. With Muon's step this is MuonClip. Raises `ValueError` unless both
+    are numbers and `threshold` is positive.
+    Reference: Kimi Team (2025).
 
     >>> qk_clip(np.eye(2), np.eye(2), largest_logit=400.0)[0]
     array([[0.5, 0. ],

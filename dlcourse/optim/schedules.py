@@ -35,12 +35,12 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    r"""Multiply by `factor` once every `n_steps` steps.
+    """Multiply by `factor` once every `n_steps` steps.
 
-    .. math:: \alpha_k = \alpha_0 \, \gamma^{\lfloor k / n \rfloor}
+    .. displayed:: eq-schedule-step
 
     PyTorch's `StepLR`. Raises `ValueError` unless the rate is positive, `n_steps` a count and
-    0 < `factor` <= 1. Book: eq. `eq-schedule-step`.
+    0 < `factor` <= 1.
 
     >>> StepDecay(1.0, n_steps=10, factor=0.5)(np.array([0, 9, 10, 20]))
     array([1.  , 1.  , 0.5 , 0.25])
@@ -65,13 +65,13 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class InverseDecay:
-    r"""Fall like 1/k: to one half after `n_steps` steps, to a third after twice as many.
+    """Fall like 1/k: to one half after `n_steps` steps, to a third after twice as many.
 
-    .. math:: \alpha_k = \frac{\alpha_0}{1 + k / n}
+    .. displayed:: eq-schedule-inverse
 
     The sum of the rates is infinite, so any distance can be covered; the sum of their squares is
     finite, so the noise dies out. Raises `ValueError` unless the rate is positive and `n_steps` a
-    count. Reference: Robbins and Monro (1951). Book: eq. `eq-schedule-inverse`.
+    count. Reference: Robbins and Monro (1951).
 
     >>> InverseDecay(1.0, n_steps=10)(np.array([0, 10, 30]))
     array([1.  , 0.5 , 0.25])
@@ -90,12 +90,12 @@ class InverseDecay:
 
 @dataclass(frozen=True)
 class PolynomialDecay:
-    r"""Rates that fall like a power of k between one half and one, as averaging asks for.
+    """Rates that fall like a power of k between one half and one, as averaging asks for.
 
-    .. math:: \alpha_k = \alpha_0 (k + 1)^{-a}
+    .. displayed:: eq-sgd-polynomial
 
-    Raises `ValueError` unless the rate is positive and `power` 0 or more.
-    Reference: Polyak and Juditsky (1992). Book: eq. `eq-sgd-polynomial`.
+    Other powers a are taken too. Raises `ValueError` unless the rate is positive and `power` 0 or
+    more. Reference: Polyak and Juditsky (1992).
 
     >>> PolynomialDecay(1.0, power=0.5)(3)
     0.5
@@ -145,8 +145,8 @@ class Cosine:
 class WarmUp:
     r"""Climb in a straight line for `n_steps` steps, then follow `schedule` from its beginning.
 
-    .. math:: \alpha_k = \frac{k + 1}{n} \, s(0) \quad (k < n), \qquad
-              \alpha_k = s(k - n) \quad (k \ge n)
+    .. math:: \alpha_k = \begin{cases} \frac{k + 1}{n} \, s(0) & \text{if } k < n, \\
+              s(k - n) & \text{otherwise} \end{cases}
 
     The first rate is :math:`s(0)/n`, not 0: at 0 the first gradient would be computed in vain.
     Raises `ValueError` unless `schedule` can be called and `n_steps` is a count.

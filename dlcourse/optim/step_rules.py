@@ -1,7 +1,7 @@
 r"""Rules that look along the gradient for the step size.
 
-x     point (*runs, p)     f     gives (value, gradient) at x
-grad  gradient at x        t     step size, one a run (*runs,)
+x        point (*runs, p)     f     gives (value, gradient) at x
+grad, g  gradient at x        t     step size, one a run (*runs,)
 
 A rule is a frozen record, called as `rule(k, x, grad)`: the step count k comes first, so that
 schedules, which look at nothing else, are rules too.
@@ -20,13 +20,13 @@ Point = Float[np.ndarray, "*runs p"]
 
 @dataclass(frozen=True)
 class Backtracking:
-    r"""Try `first_step`, and multiply by `shrink` until the value falls enough (Armijo's test).
+    """Try `first_step`, and multiply by `shrink` until the value falls enough (Armijo's test).
 
-    .. math:: f(x - t \nabla f(x)) \le f(x) - c \, t \, \lVert \nabla f(x) \rVert^2
+    .. displayed:: eq-gd-armijo
 
     With `c` = 1/2 every t up to 1/L passes, so the step found is at least min(first_step,
     shrink/L), and the rule needs no L. Raises `ValueError` unless `first_step` is positive and
-    `shrink` and `c` lie between 0 and 1. Reference: Armijo (1966). Book: eq. `eq-gd-armijo`.
+    `shrink` and `c` lie between 0 and 1. Reference: Armijo (1966).
 
     >>> rule = Backtracking(lambda x: (x[..., 0] ** 2, 2 * x), first_step=4.0)
     >>> x = np.array([1.0])
@@ -64,13 +64,14 @@ class Backtracking:
 
 @dataclass(frozen=True)
 class ExactLineSearch:
-    r"""The step that makes f smallest along the ray, for a convex f.
-
-    .. math:: t = \arg\min_{s \ge 0} f(x - s \nabla f(x))
+    """The step that makes f smallest along the ray, for a convex f.
 
     Doubles `first_step` until f rises again, then halves the bracket. For a quadratic with
-    curvature matrix A this is :math:`\lVert g \rVert^2 / g^\top A g`. Raises `ValueError` unless
-    `first_step` is positive. Book: eq. `eq-gd-exact-step`.
+    curvature matrix A it finds
+
+    .. displayed:: eq-gd-exact-step
+
+    Raises `ValueError` unless `first_step` is positive.
 
     >>> rule = ExactLineSearch(lambda x: (x[..., 0] ** 2, 2 * x))
     >>> x = np.array([1.0])

@@ -36,12 +36,12 @@ class SGDState(NamedTuple):
 class SGD:
     r"""Step against the gradient of a mini-batch.
 
-    .. math:: x_{k+1} = x_k - \alpha_k g_k, \qquad
-              \mathbb{E}[g_k \mid x_k] = \nabla f(x_k)
+    .. displayed:: eq-sgd-step
 
+    Given the point, the mean of :math:`g_k` is the gradient of the whole loss: eq. `eq-sgd-noise`.
     `learning_rate` is :math:`\alpha_k`: a number, one number a run, or a schedule. PyTorch's
     `torch.optim.SGD(momentum=0)`. Raises `ValueError` where it starts from anything but finite
-    floats. Reference: Robbins and Monro (1951). Book: eq. `eq-sgd-step`, `eq-sgd-noise`.
+    floats. Reference: Robbins and Monro (1951).
 
     >>> optimizer = SGD(learning_rate=0.5)
     >>> x = np.array([1.0, -2.0])

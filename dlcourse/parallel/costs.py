@@ -1,4 +1,4 @@
-r"""What an all-reduce costs, in bytes and in seconds.
+"""What an all-reduce costs, in bytes and in seconds.
 
 alpha  latency of a message, in seconds      P  number of workers
 beta   seconds per byte                      V  bytes of the vector that is reduced
@@ -13,11 +13,9 @@ from dlcourse import _checks
 
 
 class Link(NamedTuple):
-    r"""What a message costs: a latency, and a time for each byte.
+    """What a message of v bytes costs: a latency, and a time for each byte.
 
-    .. math:: \tau(v) = \alpha + \beta v
-
-    Book: eq. `eq-parallel-link`.
+    .. displayed:: eq-parallel-link
 
     >>> Link(latency_seconds=2e-6, seconds_per_byte=1e-9).seconds(1_000)
     3e-06
@@ -34,11 +32,9 @@ FREE = Link(0.0, 0.0)
 
 
 def ring_bytes(n_bytes, n_workers):
-    r"""Bytes that each worker sends in a ring all-reduce.
+    """Bytes that each worker sends in a ring all-reduce; less than twice the vector.
 
-    .. math:: v_{\text{ring}} = \frac{2 (P - 1)}{P} V
-
-    Book: eq. `eq-parallel-ring-bytes`.
+    .. displayed:: eq-parallel-ring-bytes
 
     >>> ring_bytes(1_000, n_workers=4)
     1500.0
@@ -47,41 +43,33 @@ def ring_bytes(n_bytes, n_workers):
 
 
 def ring_seconds(n_bytes, n_workers, link: Link):
-    r"""Time of a ring all-reduce: 2 (P - 1) messages of a chunk each.
+    """Time of a ring all-reduce: 2 (P - 1) messages of a chunk each.
 
-    .. math:: t_{\text{ring}} = 2 (P - 1) \Bigl( \alpha + \beta \frac{V}{P} \Bigr)
-
-    Book: eq. `eq-parallel-ring-seconds`.
+    .. displayed:: eq-parallel-ring-seconds
     """
     return 2 * (n_workers - 1) * link.seconds(n_bytes / n_workers)
 
 
 def star_seconds(n_bytes, n_workers, link: Link):
-    r"""Time of collecting all vectors at one worker and sending the sum back.
+    """Time of collecting all vectors at one worker and sending the sum back.
 
-    .. math:: t_{\text{star}} = 2 (P - 1) (\alpha + \beta V)
-
-    Book: eq. `eq-parallel-star-seconds`.
+    .. displayed:: eq-parallel-star-seconds
     """
     return 2 * (n_workers - 1) * link.seconds(n_bytes)
 
 
 def doubling_seconds(n_bytes, n_workers, link: Link):
-    r"""Time of recursive doubling: few messages, each of the whole vector.
+    """Time of recursive doubling: few messages, each of the whole vector.
 
-    .. math:: t_{\text{doubling}} = (\alpha + \beta V) \log_2 P
-
-    Book: eq. `eq-parallel-doubling-seconds`.
+    .. displayed:: eq-parallel-doubling-seconds
     """
     return np.log2(n_workers) * link.seconds(n_bytes)
 
 
 def crossing_bytes(n_workers, link: Link):
-    r"""Size from which on the ring is faster than recursive doubling; from 4 workers on.
+    """Size from which on the ring is faster than recursive doubling; from 4 workers on.
 
-    .. math:: V = \frac{\alpha}{\beta} \cdot \frac{2 (P - 1) - \log_2 P}{\log_2 P - 2 (P - 1) / P}
-
-    Book: eq. `eq-parallel-crossing`.
+    .. displayed:: eq-parallel-crossing
     """
     messages, doublings = 2 * (n_workers - 1), np.log2(n_workers)
     bytes_in_a_latency = link.latency_seconds / link.seconds_per_byte

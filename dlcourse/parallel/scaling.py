@@ -1,8 +1,9 @@
-r"""What is left of P-fold hardware once the workers must talk.
+"""What is left of P-fold hardware once the workers must talk.
 
 c  seconds that one example takes a worker     P  number of workers
 b  examples of a worker in a step              V  bytes of gradient that each of them exchanges
 B  examples of all workers in a step           t  seconds of the exchange
+m  batches computed for each exchange
 """
 
 from dataclasses import dataclass, replace
@@ -42,12 +43,9 @@ class Cluster:
         return ring_seconds(self.gradient_bytes, n_workers, self.link)
 
     def step_seconds(self, n_workers, batch):
-        r"""Time of one step in which each worker has `batch` examples at a time.
+        """Time of one step in which each worker has `batch` examples at a time.
 
-        .. math:: T = \begin{cases} m b c + t & \text{one after the other} \\
-                  \max(m b c, t) & \text{overlapped} \end{cases}
-
-        Book: eq. `eq-parallel-step-seconds`.
+        .. displayed:: eq-parallel-step-seconds
         """
         compute = self.n_accumulated * np.asarray(batch) * self.example_seconds
         exchange = self.exchange_seconds(np.asarray(n_workers))
@@ -65,35 +63,31 @@ class Cluster:
         return alone / self.step_seconds(n_workers, batch / n_workers)
 
     def best_n_workers(self, batch) -> float:
-        r"""With how many workers a step of `batch` examples in all is shortest; not rounded.
+        """With how many workers a step of `batch` examples in all is shortest; not rounded.
 
-        .. math:: P^* = \sqrt{\frac{B c - 2 \beta V}{2 \alpha}}
+        .. displayed:: eq-parallel-best-workers
 
-        1 where sending costs more than it saves. It holds without overlap and accumulation.
-        Book: eq. `eq-parallel-best-workers`.
+        alpha and beta are the link's latency and its seconds per byte. 1 where sending costs more
+        than it saves. It holds without overlap and accumulation.
         """
         gain = batch * self.example_seconds - 2 * self.link.seconds_per_byte * self.gradient_bytes
         return float(np.sqrt(max(1.0, gain / (2 * self.link.latency_seconds))))
 
     def hiding_batch(self, n_workers):
-        r"""Examples per worker from which on the exchange takes no longer than the computation.
+        """Examples per worker from which on the exchange takes no longer than the computation.
 
-        .. math:: b^* = \frac{t(P)}{c}
-
-        Book: eq. `eq-parallel-hiding`.
+        .. displayed:: eq-parallel-hiding
         """
         return self.exchange_seconds(np.asarray(n_workers)) / self.example_seconds
 
 
 def hiding_tokens(flops_per_second: float, bytes_per_second: float, bytes_per_gradient: float):
-    r"""Tokens per worker that hide the exchange of a language model of any size, large P.
+    """Tokens per worker that hide the exchange of a language model of any size, large P.
 
-    A token costs 6 FLOPs a parameter and the gradient has some bytes a parameter, so the number
-    of parameters cancels.
+    .. displayed:: eq-parallel-hiding-tokens
 
-    .. math:: b^* = \frac{k}{3} \cdot \frac{F}{W}
-
-    Book: eq. `eq-parallel-hiding-tokens`.
+    F are the FLOPs and W the bytes a second, k the bytes of a gradient. A token costs 6 FLOPs a
+    parameter and the gradient has k bytes a parameter, so the number of parameters cancels.
 
     >>> hiding_tokens(3e14, 1e11, bytes_per_gradient=2)
     2000.0

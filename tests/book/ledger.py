@@ -27,6 +27,7 @@ class Ledger:
         self.sources = proofs.digest(root)  # of what the tests are going to see
         self.outcomes = {}  # test case -> worst outcome
         self.proved = defaultdict(set)  # test -> pairs (label, way)
+        self.evaluated = defaultdict(set)  # test -> the displays that it evaluates
         self.faults = []
         self.said = ""
 
@@ -44,8 +45,9 @@ class Ledger:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report):
         for name, pairs in report.user_properties:
-            if name == "proves":
-                self.proved[report.nodeid.partition("[")[0]].update(map(tuple, pairs))
+            kept = {"proves": self.proved, "evaluated": self.evaluated}.get(name)
+            if kept is not None:
+                kept[report.nodeid.partition("[")[0]].update(map(tuple, pairs))
         if report.when == "call" or report.outcome != "passed":
             is_expected = hasattr(report, "wasxfail")  # neither a success nor a failure
             outcome = "skipped" if is_expected else report.outcome
@@ -70,15 +72,21 @@ class Ledger:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def results(self):
-        """One `Proof` for each test that proves a label or shows an erratum, its cases counted."""
-        counts = {test: dict.fromkeys(RANK, 0) for test in self.proved}
+        """One `Proof` a test that proves, evaluates or shows an erratum, its cases counted."""
+        tests = [*self.proved, *(test for test in self.evaluated if test not in self.proved)]
+        counts = {test: dict.fromkeys(RANK, 0) for test in tests}
         for case, outcome in self.outcomes.items():
             test = case.partition("[")[0]
             if test in counts:
                 counts[test][outcome] += 1
         return [
-            proofs.Proof(test, tuple(sorted(pairs)), **counts[test])
-            for test, pairs in self.proved.items()
+            proofs.Proof(
+                test,
+                tuple(sorted(self.proved.get(test, ()))),
+                **counts[test],
+                evaluated=tuple(sorted(self.evaluated.get(test, ()))),
+            )
+            for test in tests
         ]
 
     @pytest.hookimpl

@@ -13,6 +13,7 @@ CHECKS = [
     "__init__.py",
     "conftest.py",
     "book/__init__.py",
+    "book/evaluation.py",
     "book/ledger.py",
     "book/test_statements.py",
 ]

@@ -18,6 +18,7 @@ def value(tex, worlds):
 A = np.array([[2.0, 1.0], [0.5, 3.0]])
 B = np.array([[1.0, -1.0], [4.0, 2.0]])
 COLUMN = np.array([[3.0], [4.0]])
+WORDED = r"\begin{cases} x & \text{at once}, \\ x + 1 & \text{otherwise.} \end{cases}"
 CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{cases}"
 
 
@@ -43,6 +44,8 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\prod_{j=1}^{k} (1 - \frac1{j + 1})", {"k": 4}, 0.2),
         (r"\sum_{i \in S} i^2", {"S": (1, 2, 4)}, 21.0),
         (r"\sum_{i \ne j} i", {"i": range(1, 5), "j": 3}, 7.0),
+        (r"\min_{|x - a| \le b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 3.0),
+        (r"\min_{|x - a| < b} a x", {"x": [1.0, 2.0, 5.0], "a": 3.0, "b": 2.0}, 6.0),
         (r"\max_j s_j - \min_j s_j", {"j": range(1, 4), "s": one_based([2.0, 7.0, 3.0])}, 5.0),
         (r"\max(a, b) \min\{a, b\}", {"a": 2.0, "b": 5.0}, 10.0),
         (r"\int_0^2 s^3 \, ds", {}, 4.0),
@@ -65,14 +68,20 @@ CASES = r"\begin{cases} x & \text{if } x \ge 0, \\ -x & \text{otherwise.} \end{c
         (r"\nabla f(x) + \nabla^2 f(x)", {r"\nabla f": abs, r"\nabla^2 f": abs, "x": 4.0}, 8.0),
         (r"x^{(k+1)} - x^{(k)}", {"x": [1.0, 4.0, 9.0], "k": 1}, 5.0),
         (r"\hat m_{k-1}", {r"\hat m": [7.0, 8.0], "k": 2}, 8.0),
+        (r"n_2 + n", {r"n_{\cdot}": one_based([3.0, 4.0]), "n": 7.0}, 11.0),
+        (r"(s_2^2 - s^2)^2", {r"s_{\cdot}": one_based([3.0, 4.0]), "s": 3.0}, 49.0),
+        (r"g(a; b)", {"g": max, "a": 2.0, "b": 3.0}, 3.0),
         (r"X_{ij} + X_{i,j+1}", {"X": one_based(A), "i": 1, "j": 1}, 3.0),
         (r"\beta_1^k", {r"\beta_1": 0.5, "k": 3}, 0.125),
         (r"\frac{\partial S}{\partial b} + 1", {r"\frac{\partial S}{\partial b}": 4.0}, 5.0),
         (r"1\{a < b\} - 1\{a = b\}", {"a": 1.0, "b": 2.0}, 1.0),
+        (WORDED, {r"\text{at once}": True, "x": 3.0}, 3.0),
+        (WORDED, {r"\text{at once}": False, "x": 3.0}, 4.0),
         (CASES, {"x": -3.0}, 3.0),
         (CASES, {"x": 2.0}, 2.0),
         (r"\begin{pmatrix} a & 0 \\ 1 & b \end{pmatrix}", {"a": 2.0, "b": 3.0}, [[2, 0], [1, 3]]),
         (r"\underbrace{a + 1}_{\text{more}} b", {"a": 1.0, "b": 3.0}, 6.0),
+        (r"\underbrace{a + 1}_{R} b", {"a": 1.0, "b": 3.0, "R": 2.0}, 6.0),
         (r"\begin{bmatrix} A & v \\ 0 & 7 \end{bmatrix}", {"A": A, "v": COLUMN},
             [[2, 1, 3], [0.5, 3, 4], [0, 0, 7]]),
         (r"\arg\min_x (x - 2)^2 + 1", {"x": range(5)}, [2]),
@@ -104,9 +113,12 @@ def test_latex_is_worth_what_the_mathematics_says(tex, names, right):
         (r"f x", {"f": math.sqrt, "x": 1.0}, "function stands without its argument"),
         (r"A B", {"A": A, "B": COLUMN.T}, "no product of shapes"),
         (r"A + v", {"A": A, "v": COLUMN}, "no sum of shapes"),
+        (r"x_i^R^2", {"x": 1.0}, r"has a second '\^': write brackets"),
         (r"a / b c", {"a": 1.0, "b": 2.0, "c": 3.0}, "two ways"),
         (r"\sum_j j", {}, "'j' has no range: bind it to range"),
         (r"\mathbb{E} x", {"x": 1.0}, "needs `worlds`"),
+        (WORDED, {"x": 1.0}, "a case in words: bind"),
+        (r"\underbrace{a + 1}_{R} b", {"a": 1.0, "b": 3.0, "R": 3.0}, "name R to something else"),
         (r"\arg\min_x f", {"f": 1.0}, "'x' has no range"),
         (r"x \sim \mathcal{N}(0, 1)", {"x": 1.0}, "needs `worlds`"),
         (r"\lVert A \rVert_7", {"A": A}, "norm '7'"),
@@ -127,6 +139,11 @@ def test_expectations_average_over_worlds():
     )
     assert value(r"\Pr(x > 0)", worlds) == 0.75
     assert value(r"\mathbb{E}[x \mid x > 0]", worlds) == 2.0
+    given = r"\mathbb{E}[x \mid y_1] = a"
+    worlds = [(0.2, {"x": 1.0, "y_1": 7.0}), (0.3, {"x": 2.0, "y_1": 7.0}), (0.5, {"y_1": 8.0})]
+    names = {"x": 9.0, "a": 1.6, "y_1": 7.0}  # given its value, as it is bound
+    assert Display("eq-planted", given).holds(names, worlds)
+    assert not Display("eq-planted", given).holds(names | {"y_1": 8.0}, worlds)
     columns = [(0.5, {"x": COLUMN}), (0.5, {"x": -COLUMN})]
     np.testing.assert_allclose(value(r"\operatorname{Var}(x)", columns), COLUMN @ COLUMN.T)
 
@@ -141,6 +158,10 @@ def test_a_display_holds_if_all_of_its_statements_do():
     assert not holds(both, {"x": 1.0, "y": 2.0, "z": 4.0})
     assert not holds(both, {"x": 0.0, "y": 0.0, "z": 1.0})
     assert not holds("a = b = c", {"a": 1.0, "b": 1.0, "c": 2.0})
+    remarks = r"\begin{aligned} y & = x && \text{once} \\ & + x && \text{twice} \end{aligned}"
+    assert holds(remarks, {"x": 1.0, "y": 2.0})
+    broken = r"\begin{aligned} y = {} & x \big[ 1 \\ & + x \big] \end{aligned}"
+    assert holds(broken, {"x": 2.0, "y": 6.0})
 
 
 def test_words_that_lead_to_a_condition_and_remarks_state_nothing():
@@ -165,10 +186,22 @@ def test_a_distribution_has_the_mean_and_the_variance_over_the_worlds():
         assert not holds(tex, {}, worlds=worlds)
 
 
+def test_an_arrow_gives_a_name_another_value():
+    assert holds(
+        r"x_i \leftarrow 2 x_i", {"x": one_based([1.0, 3.0]), "i": 2, r"x_i \leftarrow": 6.0}
+    )
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0, r"x \leftarrow": 5.0})
+    assert not holds(r"x \leftarrow 2 x", {"x": 3.0})
+
+
 def test_a_tight_bound_is_attained():
     assert holds(r"a \le b", {"a": 1.0, "b": 2.0})
     assert not holds(r"a \le b", {"a": 1.0, "b": 2.0}, tight=True)
     assert holds(r"a \le b", {"a": 2.0, "b": 2.0}, tight=True)
+    between = r"a < 5 \quad a \le b \le c", {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert holds(*between, tight=[1])
+    assert not holds(*between, tight=[2])
+    assert not holds(*between, tight=True)
 
 
 def test_a_display_without_a_relation_states_nothing_that_holds():
@@ -195,6 +228,13 @@ def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     assert trial.survivors() == []
 
 
+def test_a_trial_keeps_the_numbers_that_it_was_asked_with():
+    trial, names = Trial("eq-planted", "y = a + b"), {"y": 3.0, "a": 2.0, "b": 1.0}
+    assert trial.holds(names)
+    names["a"] = 5.0  # of a mutant asked with this nothing would be known
+    assert "= becomes \\ne in y = a + b" not in trial.survivors()
+
+
 def test_mutants_are_other_statements_and_each_stands_once():
     tex = r"m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k^2 \le \sqrt{\frac{a}{b}}"
     found = list(mutants(tex))
@@ -211,6 +251,76 @@ def test_mutants_are_other_statements_and_each_stands_once():
     ):
         assert kind in done
     assert tex not in {text for _, text in found}
+
+
+def test_a_condition_is_pinned_by_what_lies_beyond_it():
+    trial = Trial("eq-planted", "x < 2 a")
+    assert trial.holds({"x": 2.99, "a": 1.5})
+    assert any("2 becomes 3" in what for what in trial.survivors())
+    assert trial.fails({"x": 3.01, "a": 1.5})
+    assert not trial.fails({"x": 2.99, "a": 1.5})
+    assert not any("2 becomes 3" in what for what in trial.survivors())
+
+
+def test_a_trial_asks_mutants_what_the_display_was_asked():
+    trial, names = Trial("eq-planted", "y = 2 x"), {"x": 1.5, "y": 3.0}
+    assert trial.holds(names)
+    names["y"] = 0.0  # for another display
+    assert trial.survivors() == []
+
+
+@pytest.mark.parametrize(
+    ("tex", "is_lost"),
+    [
+        (r"2 (\frac{a}{b})^k", False),
+        (r"2 (\frac{a}{b} c)^k", True),
+        (r"b (\sum_{i=1}^n x_i) c", True),
+        (r"\log(a / b) + c", False),
+        (r"\frac{\log(a b)}{c}", False),
+        (r"\log(a + b)", True),
+        (r"\log(a b) c", True),
+        (r"\frac{1}{n} (b \sum_i i)", False),
+        (r"\frac{1}{n} (b + c)", True),
+        (r"f(a b)", True),
+        (r"a / (b c)", True),
+        (r"a = b \quad (a < 1)", False),
+    ],
+)
+def test_brackets_that_mean_nothing_are_not_lost(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("tex", "is_lost"),
+    [
+        (r"c - \operatorname{tr}(A B) + d", False),
+        (r"c - \operatorname{tr}(A + B)", True),
+        (r"\operatorname{diag}(s) V", True),
+        (r"\phi(A)", True),
+    ],
+)
+def test_brackets_around_all_that_a_word_applies_to_mean_nothing(tex, is_lost):
+    assert any("brackets are lost" in what for what, _ in mutants(tex)) == is_lost
+
+
+@pytest.mark.parametrize(
+    ("tex", "n_meant"),
+    [
+        (r"y = (x + 1) (\frac{z}{2})^2 \qquad (x \ge 2)", 1),
+        (r"y = \operatorname{tr}(A B) + \log \det(A B) - \mathbb{E}[A B]", 0),
+        (r"y = \operatorname{tr}(A + B) + \log(A B) C - f(A B)", 3),
+    ],
+)
+def test_brackets_for_the_look_are_no_mutant(tex, n_meant):
+    assert sum("brackets" in what for what, _ in mutants(tex)) == n_meant
+
+
+def test_a_hypothesis_that_is_hurt_tells_what_only_a_false_statement_tells():
+    trial = Trial("eq-planted", "a = b = c")
+    assert trial.holds({"a": 2.0, "b": 2.0, "c": 2.0})
+    assert any("a becomes b" in survivor for survivor in trial.survivors())
+    assert trial.fails({"a": 1.0, "b": 2.0, "c": 2.0})
+    assert not any("a becomes b" in survivor for survivor in trial.survivors())
 
 
 def test_brackets_that_only_help_the_eye_are_not_lost():

@@ -123,7 +123,7 @@ def test_markers_are_read_from_functions_and_methods():
 
 def report(case, outcome="passed", when="call", **others):
     pairs = [["eq-a", "symbolic"]]  # as lists: what a worker sends has no tuples
-    properties = [("other", 1), ("proves", pairs)]
+    properties = [["other", 1], ["proves", pairs]]
     nodeid = f"tests/test_x.py::{case}"
     return SimpleNamespace(
         nodeid=nodeid, outcome=outcome, when=when, user_properties=properties, **others
@@ -169,10 +169,25 @@ RESULTS = {
 def test_the_record_counts_what_passed_and_the_rest_turns_the_run_red(repository, reports, counts):
     plugin, status = finish(repository, *reports)
     (proof,) = proofs.read(repository)
-    assert proof == ("tests/test_x.py::test_y", (("eq-a", "symbolic"),), *counts)
+    assert proof == ("tests/test_x.py::test_y", (("eq-a", "symbolic"),), *counts, ())
     is_proved = counts[0] > 0 and counts[1] == 0
     assert bool(plugin.faults) != is_proved
     assert (status == pytest.ExitCode.OK) == is_proved
+
+
+def test_the_record_keeps_what_was_evaluated_and_the_sharpest_test_counts(repository):
+    loose, sharp = ["eq-a", 20, 3, "one"], ["eq-a", 20, 0, "both"]
+    for rows in ([loose], [loose, sharp], [sharp, loose]):
+        plugin = ledger.Ledger(repository)
+        for i, row in enumerate(rows):
+            one = report(f"test_{'y' * (i + 1)}")
+            one.user_properties.append(["evaluated", [row]])
+            plugin.pytest_runtest_logreport(one)
+        plugin.pytest_sessionfinish(SimpleNamespace(config=SimpleNamespace(), exitstatus=0))
+        found = proofs.evaluations(proofs.read(repository))
+        assert found == {"eq-a": tuple(sharp if sharp in rows else loose)}
+    failed = proofs.Proof("t::a", (), failed=1, evaluated=(proofs.Evaluated(*sharp),))
+    assert proofs.evaluations([failed]) == {}
 
 
 def test_a_run_without_a_marked_test_leaves_the_record_as_it_was(repository):

@@ -26,9 +26,14 @@ CAUGHT = {
     "- It took 17 minutes.": ["17 minutes"],
     "{glue:text}`all` of them, 31.5 on average.": ["31.5"],
     ":::{prf:theorem} A rate of 0.87\n:label: thm-a\n\nHalf.\n:::": ["0.87"],
+    "It ends within ten percent, after twenty-five seconds.": ["10 percent", "25 seconds"],
+    "Two hundred and fifty, or three hundred million dollars.": ["300 million"],
+    "The floor is twenty times as high, and it is 8 times slower.": ["20 times", "8 times"],
     "It took 251 steps. {cite:t}`polyak1964` took fewer.": ["251"],
 }
 FREE = [
+    "Two of them, a thousand rows, eleven steps, twice as many, three times as fast.",
+    "It runs six times in parallel.",
     "In 1805, and again in the 1980s; on 2026-11-23; for the 101st time.",
     "Two of 25 markets, 100 rows, 1,000 steps, a 2 × 2 matrix, 95 times in 100, 3 and 10.",
     "The O(1/k) rate, 1/2 of it, the steps 1, 2, ... and a 22-layer net.",
@@ -107,10 +112,32 @@ def test_what_the_code_nearby_sets_may_be_repeated():
 
 def test_what_the_mathematics_nearby_sets_may_be_repeated():
     new = nbformat.v4
-    cells = [new.new_markdown_cell(text) for text in ("Let $t = 0.18$.", "A step of 0.18.")]
+    cells = [new.new_markdown_cell(text) for text in ("$$ t = 0.18 $$ (eq-t)", "A step of 0.18.")]
     assert list(in_notebook("a.ipynb", cells)) == []
     cells[1:1] = [new.new_markdown_cell("Words.") for _ in range(prose_numbers.NEAR)]
     assert [typed.number for typed in in_notebook("a.ipynb", cells)] == ["0.18"]
+
+
+def test_numbers_in_formulas_repeat_what_is_set_or_are_computed_here():
+    new = nbformat.v4
+    code = new.new_code_cell("rate = 0.18")
+    display = new.new_markdown_cell("$$ a = 0.25 b $$ (eq-a)")
+
+    def found(prose, *cells):
+        cells = [*cells, *(new.new_markdown_cell("Words.") for _ in range(9))]
+        return [
+            typed.number for typed in in_notebook("a.ipynb", [*cells, new.new_markdown_cell(prose)])
+        ]
+
+    assert found(r"With $\alpha = 0.18$ and $0.25 b$.") == ["0.18", "0.25"]
+    assert found(r"With $\alpha = 0.18$ and $0.25 b$.", code, display) == []
+    assert found(r"It is $\ell \approx 0.682$ after $k = 251$ steps of $2$.", code) == [
+        "0.682",
+        "251",
+    ]
+    assert found(r"So $1321 / 8 = 165$ and $t = 0.5 \cdot 7.5 = 3.75$.") == []
+    assert found(r"So $1321 / 8 = 166$.") == ["1321", "166"]
+    assert found(r"It is $s \approx 0.555$ {cite:p}`somebody`.") == []
 
 
 def test_neither_an_assert_nor_a_count_in_code_makes_a_measurement():

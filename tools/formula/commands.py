@@ -31,7 +31,14 @@ def statistic(parser, base, found) -> Meaning:
         parser.term()
         inner = parser.ts[start : parser.place]
     of, *given = split(inner, r"\mid")
-    condition = given[0] if given and RELATIONS & set(given[0]) else None
+
+    def is_given(scope, world):
+        """Whether the condition holds in a world, or its value there is as bound outside of it."""
+        (condition,) = given
+        if RELATIONS & set(condition):
+            return is_true(condition, parser.phrases, world)
+        value = parser.of(condition)
+        return values.agree(value(world), "=", value(scope), rtol=1e-9, near=0.0)
 
     def value(scope):
         if base in scope.names:
@@ -39,8 +46,8 @@ def statistic(parser, base, found) -> Meaning:
         if scope.worlds is None:
             raise Unread(f"{base} needs `worlds`, pairs of a probability and bindings")
         scopes = [(p, Scope(scope.names | names)) for p, names in scope.worlds]
-        if condition:
-            scopes = [(p, s) for p, s in scopes if is_true(condition, parser.phrases, s)]
+        if given:
+            scopes = [(p, s) for p, s in scopes if is_given(scope, s)]
         total = sum(p for p, _ in scopes)
         weights = [p / total for p, _ in scopes]
         if base == r"\Pr":
@@ -76,9 +83,16 @@ def bars(parser: Parser) -> Meaning:
 
 @reads(r"\underbrace", r"\overbrace")
 def braced(parser: Parser) -> Meaning:
-    value = parser.of(parser.argument())
-    if parser.token in ("_", "^"):
-        parser.script()
+    """What a brace holds. If a number is bound to the name at the brace, it must be the same."""
+    inner = parser.of(parser.argument())
+    name = canonical(parser.script()) if parser.token in ("_", "^") else ""
+
+    def value(scope):
+        found = inner(scope)
+        if not values.agree(scope.names.get(name, found), "=", found, rtol=1e-9, near=0.0):
+            raise Unread(f"the brace gives the name {name} to something else")
+        return found
+
     return value
 
 
@@ -111,8 +125,9 @@ def folded(parser: Parser) -> Meaning:
     body = parser.term()
 
     def value(scope):
-        found = places(parser, lower, upper, scope)
-        return fold([body(scope.having(**{lower[0]: place})) for place in found])
+        name = running(lower, scope)
+        found = places(parser, name, lower, upper, scope)
+        return fold([body(scope.having(**{name: place})) for place in found])
 
     return value
 
@@ -124,7 +139,7 @@ def extreme_places(parser: Parser) -> Meaning:
     body = parser.expression()
 
     def value(scope):
-        found = places(parser, (name,), None, scope)
+        found = places(parser, name, (name,), None, scope)
         reached = [values.number(body(scope.having(**{name: place}))) for place in found]
         best = fold(reached)
         pairs = zip(found, reached, strict=True)
@@ -133,9 +148,15 @@ def extreme_places(parser: Parser) -> Meaning:
     return value
 
 
-def places(parser, lower, upper, scope):
+def running(lower, scope):
+    """The index below a sign: its first token, or what has a range in `|x - a| \\le b`."""
+    ranges = (t for t in lower if isinstance(scope.names.get(t), list | tuple | range))
+    return next(ranges, lower[0]) if lower[0] in {*OPENING, "|"} else lower[0]
+
+
+def places(parser, name, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
-    name, relation, rest = lower[0], lower[1:2], lower[2:]
+    relation, rest = lower[1:2] if lower[0] == name else lower[:1], lower[2:]
     if relation == ("=",):
         first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
         return range(first, last + 1)
@@ -222,17 +243,25 @@ def changed(by):
 
 
 def cases(parser, inner) -> Meaning:
+    """The first case whose condition holds; one in words alone, if they are bound to a truth."""
     rows = [split(row, "&") for row in split(inner, r"\\") if row]
 
     def chosen(scope):
         for value, condition in rows:
-            if r"\text" in condition and "otherwise" in canonical(condition):
-                return parser.of(_ended(value))(scope)
-            if is_true(_without_words(_ended(condition)), parser.phrases, scope):
+            if _applies(_ended(condition), parser.phrases, scope):
                 return parser.of(_ended(value))(scope)
         raise Unread("none of the cases applies")
 
     return chosen
+
+
+def _applies(condition, phrases, scope):
+    words, test = canonical(condition), _without_words(condition)
+    if test:
+        return is_true(test, phrases, scope)
+    if "otherwise" not in words and words not in scope.names:
+        raise Unread(f"{words} is a case in words: bind whether it applies")
+    return scope.names.get(words, True)
 
 
 def _ended(ts):

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tools import statements
 from tools.formula import values
 from tools.formula.docstrings import documented
 from tools.formula.grammar import GREEK, Scope, chain
-from tools.formula.lexer import NAMING, argument, key, tokens
+from tools.formula.lexer import ARROW, NAMING, argument, key, tokens
 from tools.formula.lexer import statements as statements_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,27 +71,32 @@ class Display:
         """Whether every relation of the display holds at these numbers, as a `Verdict`.
 
         `worlds` are pairs of a probability and names, over which expectations average. `tight`
-        demands that bounds are attained, `near` is the share that an approximation may miss.
-        Raises `Unread` for LaTeX that is not understood or a name without a number.
+        demands that bounds are attained, all or those in these places, counted from 1; `near` is
+        the share that an approximation may miss. Raises `Unread` for LaTeX that is not understood
+        or a name without a number.
         """
-        sides = self._sides(names, worlds)
-        related = [side for side in sides if len(side) > 1]
-        results = [
-            values.agree(a, relation, b, rtol, near)
-            and (
-                not tight or relation not in (r"\le", r"\ge") or values.agree(a, "=", b, rtol, near)
-            )
-            for side in related
-            for (_, a), (relation, b) in itertools.pairwise(side)
+        sides = self.sides(names, worlds)
+        related = [
+            (a, relation, b) for side in sides for (_, a), (relation, b) in itertools.pairwise(side)
         ]
-        return Verdict(self.label, tuple(map(tuple, sides)), bool(results) and all(results))
+        bounds = [(a, b) for a, relation, b in related if relation in (r"\le", r"\ge")]
+        wanted = range(1, len(bounds) + 1) if np.ndim(tight) == 0 and tight else (tight or ())
+        attained = [pair for n, pair in enumerate(bounds, 1) if n in wanted]
+        results = [values.agree(*relation, rtol, near) for relation in related]
+        results += [values.agree(a, "=", b, rtol, near) for a, b in attained]
+        return Verdict(self.label, tuple(map(tuple, sides)), bool(related) and all(results))
+
+    def fails(self, names: dict, worlds: Iterable | None = None, **options) -> bool:
+        """Whether it does not hold, as where a hypothesis is hurt or a limit is passed."""
+        return not self.holds(names, worlds, **options)
 
     def value(self, names: dict, worlds: Iterable | None = None):
         """What a display without a relation is worth."""
-        ((side,),) = self._sides(names, worlds)
+        ((side,),) = self.sides(names, worlds)
         return side[1]
 
-    def _sides(self, names, worlds):
+    def sides(self, names: dict, worlds: Iterable | None = None):
+        """Of each statement its pairs (relation, value), the first without a relation."""
         bound = {key(name): value for name, value in names.items()}
         among = [(p, {key(k): v for k, v in world.items()}) for p, world in worlds or ()]
         scope = Scope(bound, tuple(among) if worlds is not None else None)
@@ -99,7 +106,10 @@ class Display:
 
 def _phrases(names):
     """The bound names that are more than one name with its scripts, the longest first."""
-    found = {(tuple(tokens(name)), key(name)) for name in names if not is_name(tokens(name))}
+    read = {name: tokens(name) for name in names}
+    found = {
+        (tuple(ts), key(name)) for name, ts in read.items() if not is_name(ts) and ts[-1] != ARROW
+    }
     return tuple(sorted(found, key=lambda phrase: -len(phrase[0])))
 
 

@@ -1,6 +1,7 @@
 r"""The grammar: LaTeX becomes a function of the numbers that its names stand for.
 
     chain    expression (relation expression)*        = \ne < > \le \ge \approx \to \in \sim
+                                                      \leftarrow
     expression  [sign] term (sign term)*                + - \pm \mp
     term     factor ([\cdot | \times | / | \bmod] factor)*
     factor   (phrase | number | bracket | command | name) script*
@@ -9,13 +10,15 @@ r"""The grammar: LaTeX becomes a function of the numbers that its names stand fo
              \langle \mathbb{E} \operatorname{Var} \Pr 1\{...\} \underbrace cases pmatrix
     name     a letter, Latin or Greek, or \hat \text \operatorname ... with its argument
 
-A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`. What
+A name is looked up as it stands, scripts and all: `\hat m_k`, then `\hat m` at the index `k`; where
+`n` is bound to a number beside, `n_k` is `n_{\cdot}`, bound to the family, at the index `k`. What
 stands above is a power, unless it is `\top` or an index in brackets, `x^{(k)}`. A name beside a
 bracket is called if it stands for a function, else multiplied. Sums, functions without a bracket
 and expectations reach to the end of their term, `\arg\min` to that of its expression. A bound name
 that is more than one name with its scripts is a phrase, `\frac{\partial S}{\partial \beta_j}`, and
 is taken as a whole. `u \sim \mathcal{N}(m, v)` says that u has this mean and variance over the
-worlds, which are those given y in `u \mid y \sim`.
+worlds, which are those given y in `u \mid y \sim`. Where an arrow gives a name another value, that
+is bound with the arrow, `x \leftarrow`.
 """
 
 import functools
@@ -27,6 +30,7 @@ import numpy as np
 
 from tools.formula import values
 from tools.formula.lexer import (
+    ARROW,
     CLOSING,
     NAMING,
     RELATIONS,
@@ -75,6 +79,8 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
     """Of a statement: a function that gives its pairs (relation, value), the first without one."""
     parser = Parser(ts, phrases)
     parts = [("", parser.expression())]
+    if parser.token == ARROW:
+        parts = [("", functools.partial(renewed, canonical(ts[: parser.place]), parts[0][1]))]
     while parser.token:
         if parser.token == r"\mid" and r"\sim" in ts:
             parser.place = ts.index(r"\sim")
@@ -84,6 +90,12 @@ def chain(ts: tuple[str, ...], phrases: tuple = ()) -> Callable[[Scope], list]:
             parts[-1] = (parts[-1][0], functools.partial(spread, parts[-1][1]))
         parts.append((parser.take(), parser.expression()))
     return lambda scope: [(relation, side(scope)) for relation, side in parts]
+
+
+def renewed(name, value, scope):
+    """What a name has become that an arrow points to, bound with its arrow: `x \\leftarrow`."""
+    arrow = f"{name}{ARROW}"
+    return scope.names[arrow] if arrow in scope.names else value(scope)
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -257,8 +269,8 @@ class Parser:
                 below = self.script()
             elif self.token == "^" and above is None:
                 above = self.script()
-            else:
-                break
+            else:  # LaTeX refuses it too
+                raise Unread(f"{self.before()!r} has a second {self.token!r}: write brackets")
         found = functools.partial(self.looked_up, base, primes, below, above)
         if base in READERS:
             return READERS[base](self, base, found)
@@ -283,9 +295,10 @@ class Parser:
         low = f"_{{{canonical(below)}}}" if below is not None else ""
         high = f"^{{{canonical(above)}}}" if above is not None else ""
         stem, names = f"{base}{primes}", scope.names
+        family = rf"{stem}_{{\cdot}}" if below else stem
         tries = [
             (f"{base}{low}{primes}{high}", (), ()), (f"{stem}{low}{high}", (), ()),
-            (f"{stem}{high}{low}", (), ()), (f"{stem}{high}", below, ()),
+            (f"{stem}{high}{low}", (), ()), (family, below, above), (f"{stem}{high}", below, ()),
             (f"{base}{low}{primes}", (), above), (f"{stem}{low}", (), above), (stem, below, above),
         ]  # fmt: skip
         for name, index, exponent in tries:
@@ -315,7 +328,7 @@ class Parser:
             return (
                 self.operator(found) if base.startswith(r"\operatorname") else self.scripted(found)
             )
-        inner = split(self.bracket(), ",", r"\mid")
+        inner = split(self.bracket(), ",", ";", r"\mid")
         scripts = Parser(self.ts, self.phrases)
         scripts.place = self.place
         arguments = [functools.partial(self.evaluated, part) for part in inner]

@@ -9,7 +9,7 @@ LOOKS = {r"\left", r"\right", r"\displaystyle", r"\limits", r"\,", r"\;", r"\:",
 LOOKS |= {rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", *"lrm")}
 LINES = {rf"\{edge}{{{name}}}" for edge in ("begin", "end") for name in ("aligned", "gathered")}
 SAME = {r"\leq": r"\le", r"\geq": r"\ge", r"\dfrac": r"\frac", r"\tfrac": r"\frac"}
-SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text", r"\leftarrow": "="}
+SAME |= {r"\operatorname*": r"\operatorname", r"\textrm": r"\text"}
 
 OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 OPENING |= {r"\lVert": r"\rVert", r"\lvert": r"\rvert", r"\lfloor": r"\rfloor"}
@@ -18,7 +18,10 @@ OPENING |= {rf"\begin{{{name}}}": rf"\end{{{name}}}" for name in ("cases", "pmat
 CLOSING = set(OPENING.values())
 RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\longrightarrow"}
 RELATIONS |= {r"\in", r"\sim"}
+ARROW = r"\leftarrow"  # gives the name before it another value
+RELATIONS |= {ARROW}
 CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
+REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
 LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own
 NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
@@ -92,13 +95,10 @@ def statements(tex: str) -> list[list[str]]:
     words alone and the brackets around a condition, `(k \\ge 1)`, are left out, and so are words
     behind `&&` and those that lead to a condition, `such that`.
     """
-    ts = _without_leads(tokens(tex))
+    ts = _without_leads(tokens(REMARK.sub("", tex)))
     pairs = itertools.zip_longest(ts, ts[1:], fillvalue="")
     spaced = [";" if t in WIDE and n not in CONTINUES else t for t, n in pairs]
-    # Lines and columns mean something only inside of cases and matrices.
-    lines = [part for part in split([t for t in spaced if t not in WIDE], r"\\", "&")]
-    pairs = itertools.pairwise([["="], *lines])
-    whole = [t for before, line in pairs if before or not _is_one_text(line) for t in line]
+    whole = _on_one_line([t for t in spaced if t not in WIDE])
     return [part for found in split(whole, ",", ";") if (part := _bare(found))]
 
 
@@ -111,8 +111,14 @@ def _without_leads(ts):
     return ts
 
 
-def _is_one_text(ts):
-    return ts[:1] == [r"\text"] and argument(ts, 1)[1] == len(ts)
+def _on_one_line(ts):
+    """Lines and columns mean something only inside of cases and matrices."""
+    kept, depth = [], 0
+    for token in ts:
+        depth += token.startswith(r"\begin") - token.startswith(r"\end")
+        if depth or token not in (r"\\", "&"):
+            kept.append(token)
+    return kept
 
 
 def _bare(ts):

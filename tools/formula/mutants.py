@@ -6,7 +6,7 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 
 from collections.abc import Iterator
 
-from tools.formula.grammar import GREEK
+from tools.formula.grammar import ENDS, GREEK
 from tools.formula.lexer import (
     CLOSING,
     NAMING,
@@ -19,12 +19,12 @@ from tools.formula.lexer import (
     split,
     tokens,
 )
-from tools.formula.values import FUNCTIONS
 
 SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
+SIGNED = {"+", "-", r"\pm", r"\mp"}
 BOUND = "the bound becomes"
 
 
@@ -70,28 +70,11 @@ def _lost(ts, place):
     if token == r"\sqrt":
         inner, end = argument(ts, place + 1)
         yield "a root is lost", [*before, "{", *inner, "}", *ts[end:]]
-    if token in ("(", "["):
+    if token in ("(", "[") and not _means_nothing(ts, place):
         end = closing(ts, place)
-        if not _is_needless(ts, place, end):
-            yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
+        yield "brackets are lost", [*before, *ts[place + 1 : end], *ts[end + 1 :]]
     if _is_factor(ts, place):
         yield f"the factor {token} is lost", [*before, *after]
-
-
-def _is_needless(ts, start, end):
-    """Whether brackets only help the eye: `a + (b - c)`, `\\log (a b) + c`."""
-    before, after = (ts[start - 1] if start else "="), (ts[end + 1] if end + 1 < len(ts) else ".")
-    is_last = after in {*ENDS_OF_SIDES, *CLOSING, "+", "-"}
-    is_one_term = len(split(ts[start + 1 : end], *SIGNS, ",")) == 1
-    is_after = {*FUNCTIONS, "-"} if is_one_term else set()
-    is_at_start = before in {*RELATIONS, *OPENING, "+", "&", r"\\", *is_after}
-    return is_last and (is_at_start or (is_one_term and _is_behind_operator(ts, start)))
-
-
-def _is_behind_operator(ts, start):
-    """`\\operatorname{Var} (u)` and `\\mathbb{E} (u)` reach to the end of their term anyway."""
-    names = {r"\operatorname", r"\mathbb"}
-    return any(ts[i] in names and argument(ts, i + 1)[1] == start for i in range(start - 1))
 
 
 def _scaled(ts, place):
@@ -108,6 +91,27 @@ def _scaled(ts, place):
         for factor in ("1.01", "0.99"):
             side = [*factor, r"\cdot", "{", *ts[start:end], "}"]
             yield f"{BOUND} {factor} times as large", [*ts[:start], *side, *ts[end:]]
+
+
+def _means_nothing(ts, place):
+    """Whether the bracket that opens here says only what would be read without it.
+
+    It holds a condition or a fraction alone; or its term ends behind it, and it stands where an
+    expression begins, or holds the rest of a term and is no argument of a name.
+    """
+    end = closing(ts, place)
+    inside, before = ts[place + 1 : end], ts[place - 1] if place else "="
+    if len(split(inside, *RELATIONS)) > 1 or _is_fraction(inside):
+        return True
+    if ts[end + 1 : end + 2] and ts[end + 1] not in ENDS | ENDS_OF_SIDES:
+        return False
+    if len(split(inside, *SIGNED, ",")) > 1:
+        return before in {*RELATIONS, *OPENING, "+", "&", r"\\"}
+    return not _is_symbol(before) and before not in ("/", "_", "^", "'")
+
+
+def _is_fraction(ts):
+    return ts[:1] == [r"\frac"] and argument(ts, argument(ts, 1)[1])[1] == len(ts)
 
 
 def _is_point(ts, place):

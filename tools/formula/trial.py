@@ -14,15 +14,19 @@ class Trial(Display):
 
     asked: list = field(default_factory=list)
 
-    def holds(self, *names, **options):
-        return self._remembered("holds", names, options)
+    def holds(self, names, *worlds, **options):
+        return self._remembered("holds", names, worlds, options)
 
-    def value(self, *names, **options):
-        return self._remembered("value", names, options)
+    def fails(self, names, *worlds, **options):
+        return self._remembered("fails", names, worlds, options)
 
-    def _remembered(self, question, names, options):
-        answer = getattr(Display(self.label, self.tex), question)(*names, **options)
-        self.asked.append((question, names, options, answer))
+    def value(self, names, *worlds, **options):
+        return self._remembered("value", names, worlds, options)
+
+    def _remembered(self, question, names, worlds, options):
+        asked = (dict(names), *worlds)  # as they are: the test may go on to fill in others
+        answer = getattr(Display(self.label, self.tex), question)(*asked, **options)
+        self.asked.append((question, asked, options, answer))
         return answer
 
     def survivors(self) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.formula.lexer import Unread
+from tools.formula.lexer import ARROW, Unread
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
 
@@ -173,8 +173,8 @@ def agree(a, relation: str, b, rtol: float = 1e-9, near: float = 0.0) -> bool:
     slack = rtol * np.max(np.abs(a) + np.abs(b)) + 1e-12
     if relation in (r"\approx", r"\to", r"\longrightarrow"):
         return bool(np.all(np.abs(a - b) <= near * np.max(np.abs(b))))
-    if relation in ("=", r"\ne"):
-        return bool(np.all(np.abs(a - b) <= slack)) == (relation == "=")
+    if relation in ("=", ARROW, r"\ne"):
+        return bool(np.all(np.abs(a - b) <= slack)) == (relation != r"\ne")
     a, b = np.real(a), np.real(b)
     sides = {r"\le": a <= b + slack, r"\ge": a >= b - slack, "<": a < b, ">": a > b}
     return bool(np.all(sides[relation]))

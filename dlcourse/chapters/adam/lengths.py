@@ -24,9 +24,7 @@ Sizes = float | Float[Array, "*sizes"]
 def uncorrected(k: Steps, beta1: float, beta2: float) -> Lengths:
     r"""Under a constant gradient, if neither average is corrected for its start at zero.
 
-    .. math:: \frac{1 - \beta_1^k}{\sqrt{1 - \beta_2^k}}
-
-    Book: eq. `eq-adam-uncorrected`.
+    .. displayed:: eq-adam-uncorrected
 
     >>> uncorrected(np.array([1, 12, 10_000]), 0.9, 0.999).round(2)
     array([3.16, 6.57, 1.  ])
@@ -37,9 +35,9 @@ def uncorrected(k: Steps, beta1: float, beta2: float) -> Lengths:
 def under_noise(k: Steps, beta1: float) -> Lengths:
     r"""Root mean square under gradients of one size whose signs are drawn by tossing a coin.
 
-    .. math:: \sqrt{\frac{(1 - \beta_1)(1 + \beta_1^k)}{(1 + \beta_1)(1 - \beta_1^k)}}
+    The root of the variance of the averaged gradient, in units of one gradient.
 
-    Book: eq. `eq-adam-variance`.
+    .. displayed:: eq-adam-variance
 
     >>> under_noise(np.array([1, 1000]), beta1=0.9).round(3)
     array([1.   , 0.229])
@@ -51,11 +49,9 @@ def under_noise(k: Steps, beta1: float) -> Lengths:
 def longest(k: int, beta1: float, beta2: float) -> float:
     r"""The longest that step k can be, over all gradients.
 
-    .. math:: B_k = \frac{1 - \beta_1}{1 - \beta_1^k}
-              \sqrt{\frac{1 - \beta_2^k}{1 - \beta_2} \sum_{j=0}^{k-1} r^j},
-              \qquad r = \beta_1^2 / \beta_2
+    .. displayed:: eq-adam-longest
 
-    Book: eq. `eq-adam-longest`.
+    Here :math:`r = \beta_1^2 / \beta_2`.
 
     >>> round(float(longest(100_000, 0.9, 0.999)), 2)
     7.27
@@ -138,9 +134,7 @@ def cases(rng, beta1: float, beta2: float) -> Cases:
 def with_epsilon(g: Sizes, epsilon: float) -> Sizes:
     r"""Under a constant gradient, epsilon outside the root, as in the paper and in PyTorch.
 
-    .. math:: \frac{|g|}{|g| + \epsilon}
-
-    Book: eq. `eq-adam-epsilon`.
+    .. displayed:: eq-adam-epsilon
 
     >>> with_epsilon(np.array([1e-6, 1e-8]), epsilon=1e-8).round(4)
     array([0.9901, 0.5   ])
@@ -151,9 +145,7 @@ def with_epsilon(g: Sizes, epsilon: float) -> Sizes:
 def with_epsilon_inside(g: Sizes, epsilon: float) -> Sizes:
     r"""Under a constant gradient, epsilon under the root, as the slide prints it.
 
-    .. math:: \frac{|g|}{\sqrt{g^2 + \epsilon}}
-
-    Book: eq. `eq-adam-epsilon-inside`.
+    .. displayed:: eq-adam-epsilon-inside
 
     >>> with_epsilon_inside(np.array([1e-6, 1e-8]), epsilon=1e-8).round(4)
     array([0.01  , 0.0001])

@@ -23,9 +23,10 @@ Point = Float[Array, "*runs p"]
 class Average(NamedTuple):
     r"""An exponential average that starts at zero, with or without the correction for that start.
 
-    .. math:: m_k = \beta m_{k-1} + (1 - \beta) g_k, \qquad \hat m_k = \frac{m_k}{1 - \beta^k}
+    .. displayed:: eq-adam-mean, eq-adam-correction
 
-    With `beta` 0 it is the latest value. Book: eq. `eq-adam-mean`, `eq-adam-correction`.
+    Of the squared gradients it is v instead of m, and `beta` :math:`\beta_2`. With `beta` 0 it is
+    the latest value.
 
     >>> average = Average(beta=0.9)
     >>> m, m_hat = average.take(np.zeros(1), np.array([2.0]), k=1)
@@ -57,11 +58,11 @@ class AssembledState(NamedTuple):
 class Assembled:
     r"""A step along one average of the gradients, divided by the root of an average of squares.
 
-    .. math:: x_k = x_{k-1} - \alpha_k \frac{\hat m_k}{\sqrt{\hat v_k} + \epsilon}
+    .. displayed:: eq-adam-step
 
     `learning_rate` is one number, or one number a run; `schedule` multiplies it. Without
     `mean_square` nothing is divided. Raises `ValueError` where it starts from anything but finite
-    floats. Book: eq. `eq-adam-step`.
+    floats.
 
     >>> adam = Assembled(0.1, mean=Average(0.9), mean_square=Average(0.999))
     >>> adam.step(np.zeros(2), np.array([1e3, -1e-3]), adam.init(np.zeros(2)))[0].round(4)

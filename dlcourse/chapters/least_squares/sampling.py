@@ -109,11 +109,9 @@ class Campaign(NamedTuple):
         return self.cost_usd * (1 + roi) / self.margin
 
     def roi_sd(self, n: int) -> float:
-        r"""Standard error of the estimated return from `n` people.
+        """Standard error of the estimated return from `n` people, by that of the effect, beta_2.
 
-        .. math:: \frac{\text{margin}}{\text{cost}} \cdot \frac{2 \sigma}{\sqrt n}
-
-        Book: eq. `eq-ad-variance`.
+        .. displayed:: eq-ad-return, eq-ad-variance
 
         >>> Campaign(sales_sd_usd=75.0, cost_usd=0.15, margin=0.5).roi_sd(1_000_000)
         0.5
@@ -127,12 +125,11 @@ class Campaign(NamedTuple):
         return Table({"people": people, "95% interval for the ROI": widths})
 
     def n_to_tell_apart(self, roi_gap: float, power: float = 0.8, size: float = 0.05) -> int:
-        r"""People needed to detect a difference of `roi_gap` from a hypothesized return.
+        r"""People needed to detect a difference of `roi_gap` from a hypothesized return, Delta.
 
-        .. math:: n = \left( (z_{1-\text{size}/2} + z_{\text{power}})
-                  \frac{\text{margin}}{\text{cost}} \frac{2 \sigma}{\text{gap}} \right)^2
+        .. displayed:: eq-ad-power
 
-        Book: eq. `eq-ad-power`.
+        The quantiles are those of `power` 0.8 and `size` 0.05, the rounding is upward.
 
         >>> Campaign(sales_sd_usd=75.0, cost_usd=0.15, margin=0.5).n_to_tell_apart(1.0)
         1962220

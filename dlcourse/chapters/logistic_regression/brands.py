@@ -40,12 +40,12 @@ def panel(
 ) -> Panel:
     r"""One trip a week for each household, which buys A with the probability of a logit.
 
-    .. math:: \Pr(A) = \sigma\left( \text{taste} + \beta_1 \, \text{price}
-              + \beta_2 \, \text{promotion} + \beta_3 \, \text{loyalty} \right)
+    .. displayed:: eq-logistic-choice-two, eq-logistic-loyalty
 
-    After each trip the share of A becomes `memory` times the old share, plus 1 - `memory` if A was
-    bought. Raises `ValueError` unless the sizes are counts, `beta` is a vector and `rng` a
-    generator. Book: eq. `eq-logistic-choice-two`, `eq-logistic-loyalty`.
+    The differences between A and B are those of price, promotion and loyalty; the taste of the
+    household is added to the score. Loyalty to A is its share, which `memory` :math:`\alpha`
+    updates after each trip; that to B is the rest. Raises `ValueError` unless the sizes are counts,
+    `beta` is a vector and `rng` a generator.
 
     >>> panel(100, 32, np.array([-3.0, 1.0, 0.0]), np.random.default_rng(0))
     3,200 shopping trips, 51% of them to A
@@ -101,9 +101,9 @@ def specifications(trips: Panel) -> Specifications:
 def price_elasticity(beta_price: float, price: float, share: float) -> float:
     r"""Percent change of the probability of a brand for one percent more of its own price.
 
-    .. math:: \beta_{\text{price}} \cdot \text{price} \cdot (1 - \Pr)
+    .. displayed:: eq-logistic-elasticity
 
-    Book: eq. `eq-logistic-elasticity`.
+    `share` is the probability of the brand, Pr(A).
 
     >>> price_elasticity(-3.0, price=2.0, share=0.5)
     -3.0

@@ -86,10 +86,9 @@ def descent_against_newton(X: Float[Array, "n p"], y: Float[Array, " n"], n_step
 def hessian_lipschitz(X: Float[Array, "n p"]) -> float:
     r"""How fast the Hessian can change: by at most this times the distance moved.
 
-    .. math:: B = \frac{\max_i \lVert x_i \rVert}{6 \sqrt 3} \, \lambda_{\max}(X^\top X / n)
+    .. displayed:: eq-logistic-hessian-lipschitz
 
     Raises `ValueError` unless `X` is a matrix of finite numbers.
-    Book: eq. `eq-logistic-hessian-lipschitz`.
 
     >>> round(hessian_lipschitz(np.ones((10, 1))), 4)
     0.0962

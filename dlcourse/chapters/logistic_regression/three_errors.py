@@ -39,9 +39,9 @@ class BinaryCurve(NamedTuple):
 def ad_fatigue(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""Probability that a visitor buys, against how often she has seen the ad, rescaled to [-1, 1].
 
-    .. math:: p(x) = \sigma\left( -2 + \tfrac52 e^{-(x + 0.1)^2 / 0.3} \right)
+    .. displayed:: eq-logistic-ad-fatigue
 
-    The first ads inform, the later ones annoy. Book: eq. `eq-logistic-ad-fatigue`.
+    The first ads inform, the later ones annoy.
 
     >>> ad_fatigue(np.array([-1.0, -0.1, 1.0])).round(3)
     array([0.138, 0.622, 0.124])
@@ -111,10 +111,9 @@ def nearest_logit(truth: Callable, degree: int) -> Float[Array, " p"]:
 def estimation_constant(c: Float[Array, " p"]) -> float:
     r"""n times the expected squared estimation error in probability, where the logit is right.
 
-    .. math:: \operatorname{tr} H^{-1} G, \qquad H = \mathbb{E}\, w \phi \phi^\top,
-              \quad G = \mathbb{E}\, w^2 \phi \phi^\top
+    .. displayed:: eq-logistic-estimation-rate
 
-    Book: eq. `eq-logistic-estimation-rate`.
+    :math:`\operatorname{tr} H^{-1} G`, where `c` are the coefficients of the nearest logit, p_d.
 
     >>> round(estimation_constant(np.zeros(3)), 6)
     0.75

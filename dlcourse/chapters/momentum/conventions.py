@@ -41,9 +41,7 @@ class Convention:
 class Polyak(Convention):
     r"""Heavy ball: the learning rate multiplies the whole velocity. `torch.optim.SGD`.
 
-    .. math:: v \leftarrow \beta v + g, \qquad x \leftarrow x - \alpha v
-
-    Book: eq. `eq-heavy-ball-step`.
+    .. displayed:: eq-heavy-ball-step
     """
 
     def move(self, x, grad, velocity, alpha, is_first):
@@ -54,9 +52,7 @@ class Polyak(Convention):
 class Sutskever(Convention):
     r"""The learning rate is part of the velocity, and stays with it. Keras.
 
-    .. math:: u \leftarrow \beta u - \alpha g, \qquad x \leftarrow x + u
-
-    Book: eq. `eq-heavy-ball-sutskever`.
+    .. displayed:: eq-heavy-ball-sutskever
     """
 
     def move(self, x, grad, velocity, alpha, is_first):
@@ -67,9 +63,7 @@ class Sutskever(Convention):
 class Averaged(Convention):
     r"""The velocity is an exponential average of the gradients. Adam, `torch.optim.Muon`.
 
-    .. math:: a \leftarrow \beta a + (1 - \beta) g, \qquad x \leftarrow x - \alpha a
-
-    Book: eq. `eq-heavy-ball-average`.
+    .. displayed:: eq-heavy-ball-average
     """
 
     def move(self, x, grad, velocity, alpha, is_first):
@@ -80,9 +74,7 @@ class Averaged(Convention):
 class Dampened(Convention):
     r"""PyTorch's `dampening=beta`: an average whose first gradient enters in full.
 
-    .. math:: v \leftarrow \beta v + (1 - \beta) g, \qquad v = g \text{ at the first step}
-
-    Book: eq. `eq-heavy-ball-dampening`.
+    .. displayed:: eq-heavy-ball-dampening
     """
 
     def move(self, x, grad, velocity, alpha, is_first):

@@ -18,11 +18,9 @@ Array = np.ndarray
 def noise_floor(learning_rate, beta, lam, sigma):
     r"""Mean squared distance to the minimizer in the long run.
 
-    .. math:: \frac{\alpha \sigma^2}{\lambda} \cdot
-              \frac{1 + \beta}{(1 - \beta) (2 + 2\beta - \alpha\lambda)}
+    .. displayed:: eq-heavy-ball-floor
 
     Without momentum it is the floor of SGD; at the limit of stable steps it is infinite.
-    Book: eq. `eq-heavy-ball-floor`.
 
     >>> noise_floor(learning_rate=1.0, beta=0.0, lam=1.0, sigma=1.0)
     1.0

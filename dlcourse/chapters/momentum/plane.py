@@ -23,9 +23,9 @@ def critical_momentum(
 ) -> float | Float[Array, "*shape"]:
     r"""The momentum with the smallest rate for one curvature: the largest without oscillation.
 
-    .. math:: \beta = \bigl( 1 - \sqrt{\alpha\lambda} \bigr)^2
+    .. displayed:: eq-heavy-ball-critical
 
-    Valid up to a relative step of 1. Book: eq. `eq-heavy-ball-critical`.
+    The relative step is :math:`\alpha\lambda`. Valid up to 1.
 
     >>> critical_momentum(np.array([0.01, 0.25]))
     array([0.81, 0.25])

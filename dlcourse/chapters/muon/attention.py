@@ -29,10 +29,11 @@ class Heads(NamedTuple):
     W_kr: Float[Array, "width d_r"]
 
     def logits(self, X: Float[Array, "n width"]) -> Float[Array, "heads n n"]:
-        r"""How much token i attends to token j, before the softmax.
+        r"""How much token i attends to token j, before the softmax; queries and keys are rows.
 
-        .. math:: S_{ij} = \frac{q_i^\top k_j + q_i^{R \top} k_j^R}{\sqrt{d + d_R}}
+        .. math:: S_{ij} = \frac{q_i k_j^\top + q^R_i (k^R_j)^\top}{\sqrt{d + d_R}}
 
+        R marks the part that turns with the position; d and d_R are the lengths of the parts.
         Book: eq. `eq-qk-logits`.
         """
         content = (X @ self.W_q) @ np.swapaxes(X @ self.W_k, -1, -2)
@@ -61,9 +62,9 @@ class Heads(NamedTuple):
 def clip_factor(largest_logits: Float[Array, " heads"], threshold=100.0) -> Float[Array, " heads"]:
     r"""What the logits of each head are multiplied by.
 
-    .. math:: \gamma = \min(1, \tau / S_{\max})
+    .. displayed:: eq-qk-clip
 
-    Book: eq. `eq-qk-clip`.
+    `threshold` is :math:`\tau`.
 
     >>> clip_factor(np.array([400.0, 50.0]))
     array([0.25, 1.  ])

@@ -37,11 +37,10 @@ class Sample(NamedTuple):
 class World:
     r"""Features with condition number `kappa`, true coefficients of a `rank`, noise in the outcome.
 
-    .. math:: y = x W^* + u, \qquad
-              f(W) = \tfrac12 \operatorname{tr} (W - W^*)^\top A (W - W^*)
+    .. displayed:: eq-muon-matrix-regression
 
-    The rank says how many directions matter; those that do matter equally. Each step sees
-    `batch_size` new observations. Book: eq. `eq-muon-matrix-regression`.
+    The outcome is :math:`y = x W^*` plus noise, and :math:`E = W - W^*`. The rank says how many
+    directions matter; those that do matter equally. Each step sees `batch_size` new observations.
     """
 
     kappa: float

@@ -25,10 +25,10 @@ CLASSICAL = (15 / 8, -10 / 8, 3 / 8)  # settles at 1, and starts slowly
 def polar_factor(G: Matrix) -> Matrix:
     r"""The semi-orthogonal matrix nearest to G, by the singular value decomposition.
 
-    .. math:: G = U S V^\top \quad \Rightarrow \quad \operatorname{polar}(G) = U V^\top
+    .. displayed:: eq-muon-svd, eq-muon-polar
 
     Raises `ValueError` unless `G` holds finite floats.
-    Reference: Higham (2008), chapter 8. Book: eq. `eq-muon-polar`.
+    Reference: Higham (2008), chapter 8.
 
     >>> polar_factor(np.diag([3.0, -1.0])).round(6)
     array([[ 1.,  0.],
@@ -41,9 +41,7 @@ def polar_factor(G: Matrix) -> Matrix:
 def polynomial(s: Values, coefficients=MUON) -> Values:
     r"""What one iteration does to a singular value.
 
-    .. math:: \varphi(s) = a s + b s^3 + c s^5
-
-    Book: eq. `eq-newton-schulz-polynomial`.
+    .. displayed:: eq-newton-schulz-polynomial
 
     >>> round(float(polynomial(1.0)), 4)
     0.701

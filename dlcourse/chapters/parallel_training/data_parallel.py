@@ -120,10 +120,9 @@ def gradient(network, X, y) -> torch.Tensor:
 def average(grad: torch.Tensor, share: float) -> None:
     r"""Every replica gets the mean of the gradients of all replicas.
 
-    .. math:: g = \frac1P \sum_{r=0}^{P-1} g_r
+    .. displayed:: eq-parallel-mean
 
     It is the gradient on all rows only if the shards are equally large.
-    Book: eq. `eq-parallel-mean`.
     """
     dist.all_reduce(grad)  # adds up over the workers
     grad /= dist.get_world_size()
@@ -132,9 +131,7 @@ def average(grad: torch.Tensor, share: float) -> None:
 def weigh(grad: torch.Tensor, share: float) -> None:
     r"""Every replica gets the mean in which each shard counts by its rows.
 
-    .. math:: g = \sum_{r=0}^{P-1} \frac{n_r}{n} \, g_r
-
-    Book: eq. `eq-parallel-gradient`.
+    .. displayed:: eq-parallel-gradient
     """
     grad *= share
     dist.all_reduce(grad)

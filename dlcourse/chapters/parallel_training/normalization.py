@@ -20,9 +20,9 @@ EPSILON = 1e-5  # PyTorch's default, added to a variance before the root
 def pooled_variance(means: Float[Array, "P p"], variances: Float[Array, "P p"]):
     r"""Variance of all rows (p,) from the means and variances of equal shards.
 
-    .. math:: s^2 = \frac1P \sum_r s_r^2 + \frac1P \sum_r (m_r - m)^2
+    .. displayed:: eq-parallel-batch-norm
 
-    All variances divide by the number of rows. Book: eq. `eq-parallel-batch-norm`.
+    All variances divide by the number of rows.
 
     >>> pooled_variance(np.array([[0.0], [2.0]]), np.array([[1.0], [1.0]]))
     array([2.])

@@ -47,10 +47,7 @@ class Pieces:
     def newton(self, start: Float[Array, "*pieces p"], max_steps: int):
         r"""Newton's method on all pieces at once, until the gradients are zero up to rounding.
 
-        .. math:: d = \Bigl( \sum_i p_i (1 - p_i) \, x_i x_i^\top \Bigr)^{-1}
-                  \sum_i (y_i - p_i) \, x_i
-
-        Book: eq. `eq-parallel-newton`.
+        .. displayed:: eq-parallel-newton
         """
         return minimize(self, start, Newton(self.hessian), max_steps=max_steps, tolerance=1e-9)
 

@@ -73,10 +73,10 @@ class _Counting:
 def two_layers(X, A, B) -> Float[Array, "n q"]:
     r"""This worker's part of tanh(X A) B, and the sum of all parts: one all-reduce.
 
-    .. math:: \tanh(X A) B = \sum_{r} \tanh(X A_r) B_r
+    .. displayed:: eq-parallel-tensor
 
-    Each worker needs its columns of A and its rows of B. Reference: Shoeybi et al. (2019).
-    Book: eq. `eq-parallel-tensor`.
+    Here :math:`\phi` is tanh and C is `B`. Each worker needs its columns of A and its rows of B.
+    Reference: Shoeybi et al. (2019).
     """
     rank, size = dist.get_rank(), dist.get_world_size()
     A_r = np.array_split(A, size, axis=1)[rank]
@@ -109,9 +109,9 @@ class Timetable:
 def pipeline(n_stages: int, n_micro_batches: int) -> Timetable:
     r"""All micro-batches forward through the stages, then all backward, a slot for each.
 
-    .. math:: \frac{\text{idle}}{\text{work}} = \frac{P - 1}{m}
+    .. displayed:: eq-parallel-bubble
 
-    Reference: Huang et al. (2019). Book: eq. `eq-parallel-bubble`.
+    Reference: Huang et al. (2019).
 
     >>> pipeline(n_stages=2, n_micro_batches=3)
     stage 0  1 2 3 . . 3 2 1

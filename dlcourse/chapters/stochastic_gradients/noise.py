@@ -23,11 +23,10 @@ def row_gradients(X: Float[Array, "n p"], y: Float[Array, " n"], beta) -> Float[
 def gradient_noise(per_row: Float[Array, "n p"], batch_size, with_replacement: bool):
     r"""Mean squared distance of a mini-batch gradient from the full gradient, exactly.
 
-    .. math:: \frac{s^2}{B} \text{ with replacement,} \qquad
-              \frac{s^2}{B} \, \frac{n - B}{n - 1} \text{ without,} \qquad
-              s^2 = \frac1n \sum_{i=1}^n \lVert g_i - \bar g \rVert^2
+    .. displayed:: eq-sgd-variance, eq-sgd-variance-without
 
-    Book: eq. `eq-sgd-variance`, `eq-sgd-variance-without`.
+    The first with replacement, the second without; :math:`s^2` is the mean squared distance of the
+    gradients of single rows from their mean.
 
     >>> gradient_noise(np.array([[0.0], [2.0]]), np.array([1, 2]), with_replacement=False)
     array([1., 0.])

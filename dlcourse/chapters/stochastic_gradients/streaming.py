@@ -18,9 +18,7 @@ Array = np.ndarray
 def pinball_subgradient(theta, x, y, level):
     r"""A subgradient of the quantile loss of one observation; one stream a row.
 
-    .. math:: g = \bigl( 1\{y \le x^\top \theta\} - \tau \bigr) \, x
-
-    Book: eq. `eq-sgd-pinball`.
+    .. displayed:: eq-sgd-pinball
 
     >>> pinball_subgradient(np.zeros((1, 2)), np.ones((1, 2)), np.array([3.0]), level=0.9)
     array([[-0.9, -0.9]])

@@ -21,9 +21,9 @@ Array = np.ndarray
 def squared(prediction, y):
     r"""Squared error.
 
-    .. math:: \ell(y, f) = (y - f)^2
+    .. displayed:: eq-erm-squared
 
-    Smallest on average at the mean. Book: eq. `eq-erm-squared`.
+    Smallest on average at the mean.
     """
     return (y - prediction) ** 2
 
@@ -31,9 +31,9 @@ def squared(prediction, y):
 def absolute(prediction, y):
     r"""Absolute error.
 
-    .. math:: \ell(y, f) = |y - f|
+    .. displayed:: eq-erm-absolute
 
-    Smallest on average at a median. Book: eq. `eq-erm-absolute`.
+    Smallest on average at a median.
     """
     return np.abs(y - prediction)
 
@@ -41,10 +41,9 @@ def absolute(prediction, y):
 def pinball(prediction, y, level):
     r"""The quantile loss: a unit too little costs tau, a unit too much costs 1 - tau.
 
-    .. math:: \ell_\tau(y, f) = \max\{\tau (y - f), \, (\tau - 1)(y - f)\}
+    .. displayed:: eq-erm-pinball
 
     Smallest on average at a tau-quantile. Reference: Koenker and Bassett (1978).
-    Book: eq. `eq-erm-pinball`.
 
     >>> pinball(np.array([8.0, 12.0]), 10.0, level=0.9)
     array([1.8, 0.2])
@@ -56,10 +55,10 @@ def pinball(prediction, y, level):
 def cross_entropy(score, y):
     r"""Cross-entropy of the probability that the score stands for; y is 0 or 1.
 
-    .. math:: \ell(y, p) = -y \log p - (1 - y) \log(1 - p), \qquad p = \frac{1}{1 + e^{-z}}
+    .. displayed:: eq-erm-cross-entropy
 
-    Smallest on average where p is the probability of y = 1. Computed from the score z, so that a
-    sure prediction overflows nothing. Book: eq. `eq-erm-cross-entropy`.
+    Smallest on average where p is the probability of y = 1. Computed from the score z, the log odds
+    of p, so that a sure prediction overflows nothing.
 
     >>> round(float(cross_entropy(0.0, 1.0)), 4)
     0.6931

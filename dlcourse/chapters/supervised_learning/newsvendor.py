@@ -30,9 +30,7 @@ class Product(NamedTuple):
     def level(self) -> float:
         r"""The quantile of demand that is worth ordering.
 
-        .. math:: \tau = \frac{\text{price} - \text{cost}}{\text{price}}
-
-        Book: eq. `eq-erm-critical-ratio`.
+        .. displayed:: eq-erm-critical-ratio
 
         >>> Product(price_usd=5.0, cost_usd=1.0).level
         0.8
@@ -54,12 +52,9 @@ def features(x: Float[Array, " n"]) -> Float[Array, "n p"]:
 def fit_quantile(X: Float[Array, "n p"], y: Float[Array, " n"], level) -> Float[Array, " p"]:
     r"""Coefficients with the smallest mean pinball loss, by linear programming.
 
-    .. math:: \min_{\theta, s, o \ge 0} \;
-              \frac1n \sum_{i=1}^n \bigl( \tau s_i + (1 - \tau) o_i \bigr)
-              \quad \text{with} \quad y_i - x_i^\top \theta = s_i - o_i
+    .. displayed:: eq-erm-linear-program
 
     s is what is short and o what is left over. Reference: Koenker and Bassett (1978).
-    Book: eq. `eq-erm-linear-program`.
 
     >>> fit_quantile(np.ones((5, 1)), np.array([1.0, 2.0, 3.0, 4.0, 50.0]), level=0.5)
     array([3.])

@@ -104,10 +104,9 @@ def add_noise_features(X: Float[Array, "n p"], y, n_noise: int, rng) -> NoiseFea
 def optimism(noise_variance, p, n):
     r"""By how much the training error of least squares lies below its error on new outcomes.
 
-    .. math:: \frac{2 \sigma^2 p}{n}
+    .. displayed:: eq-erm-optimism-linear
 
-    Expected, for new outcomes at the same features. Reference: Mallows (1973).
-    Book: eq. `eq-erm-optimism-linear`.
+    Expected, for new outcomes y' at the same features. Reference: Mallows (1973).
 
     >>> optimism(noise_variance=4.0, p=5, n=100)
     0.4

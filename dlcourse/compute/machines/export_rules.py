@@ -27,13 +27,12 @@ class Classification(NamedTuple):
 
 
 def total_processing_performance(of: Device) -> float:
-    r"""TPP: dense operations in units of 10^12 a second times the bits of a number, at its largest.
+    """TPP: dense operations in units of 10^12 a second times the bits of a number, at its largest.
 
-    .. math:: \mathrm{TPP} = \max_{types} 2 \times \mathrm{MacTOPS} \times \text{bit length}
+    .. displayed:: eq-export-tpp
 
     The rule counts multiply-adds (MacTOPS) and doubles them; the rates here have it doubled
     already. It takes them without sparsity. Reference: technical note 2 to ECCN 3A090, 88 FR 73458.
-    Book: eq. `eq-export-tpp`.
 
     >>> round(total_processing_performance(device("A100")))
     4992

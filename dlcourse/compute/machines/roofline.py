@@ -31,12 +31,12 @@ class Operation:
 
 
 def attainable(intensity, peak_flops: float, bandwidth: float):
-    r"""Operations a second that a machine can reach at an intensity: the roof.
+    """Operations a second that a machine can reach at an intensity: the roof.
 
-    .. math:: P(I) = \min(P_{max},\; B\, I)
+    .. displayed:: eq-roofline
 
     `intensity` in operations a byte, number or array; `peak_flops` and `bandwidth` a second.
-    Reference: Williams, Waterman and Patterson (2009). Book: eq. `eq-roofline`.
+    Reference: Williams, Waterman and Patterson (2009).
 
     >>> attainable(np.array([1.0, 1000.0]), peak_flops=312e12, bandwidth=2039e9)
     array([2.039e+12, 3.120e+14])
@@ -53,11 +53,11 @@ def least_seconds(operation: Operation, device: Device, dtype: str) -> float:
 
 
 def product(m: int, n: int, k: int, bytes_per_number: int = 2) -> Operation:
-    r"""(m, k) times (k, n): 2 m n k operations on m k + k n + m n numbers.
+    """(m, k) times (k, n): 2 m n k operations on m k + k n + m n numbers of w bytes.
 
-    .. math:: I = \frac{2 m n k}{b\,(m k + k n + m n)}
+    .. displayed:: eq-roofline-product
 
-    Book: eq. `eq-roofline-product`.
+    That is its `intensity`.
     """
     numbers = m * k + k * n + m * n
     return Operation(f"({m}, {k}) by ({k}, {n})", 2 * m * n * k, bytes_per_number * numbers)

@@ -12,14 +12,13 @@ from dlcourse.compute.memory.states import States
 def bytes_per_token(
     n_layers: int, n_kv_heads: int, head_width: int, bytes_per_number: int = 2
 ) -> int:
-    r"""Bytes kept of one token: a key and a value in each layer for each of its heads.
+    """Bytes kept of one token: a key and a value in each layer for each of its heads.
 
-    .. math:: 2\, L\, n_{kv}\, d\, b
+    .. displayed:: eq-memory-kv
 
     `n_kv_heads` is the number of heads in multi-head attention, 1 where all share one (Shazeer,
     2019), between the two in grouped-query attention (Ainslie et al., 2023). Raises `ValueError`
     unless the sizes are whole numbers, 1 or more.
-    Book: eq. `eq-memory-kv`.
 
     >>> bytes_per_token(n_layers=126, n_kv_heads=8, head_width=128)  # Llama 3.1 405B
     516096

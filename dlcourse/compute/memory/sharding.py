@@ -87,15 +87,15 @@ class Layer(NamedTuple):
 def layer_activations(
     layer: Layer, t: int = 1, *, sequence_parallel: bool = False, recomputed: str = "nothing"
 ) -> float:
-    r"""Bytes that one transformer layer keeps on each of `t` devices, in 16 bits with dropout.
+    """Bytes that one transformer layer keeps on each of `t` devices, in 16 bits with dropout.
 
-    .. math:: A = s b h \left(34 + 5 \frac{a s}{h}\right)
+    .. displayed:: eq-memory-layer-16
 
     Tensor parallelism divides what is inside attention and the inner layer, 24 of the 34 and the
     weights of attention; sequence parallelism divides the rest too. `recomputed` "attention" gives
     up the second term, "layers" keeps only each layer's input and runs it again. Raises
     `ValueError` for another word, and for sizes below 1.
-    Reference: Korthikanti et al. (2023), table 2. Book: eq. `eq-memory-layer-16`.
+    Reference: Korthikanti et al. (2023), table 2.
 
     >>> layer_activations(Layer(s=2048, b=1, h=12288, a=96)) / (2048 * 12288)
     114.0

@@ -53,15 +53,16 @@ class States(NamedTuple):
 def model_states(
     n_params: int, optimizer: str = "adamw", precision: str = "mixed", n_not_matrix: int = 0
 ) -> States:
-    r"""Bytes of weights, gradients, master copies and optimizer states.
+    """Bytes of weights, gradients, master copies and optimizer states.
 
-    .. math:: M = (b_w + b_g + b_m + k\, b_s)\, N
+    .. displayed:: eq-memory-states
 
-    k is the number of states a weight, `STATES`. With "muon" the `n_not_matrix` weights that are no
+    w are the widths in bytes of a number in the four roles, `PRECISIONS`; k is the number of states
+    a weight, `STATES`. With "muon" the `n_not_matrix` weights that are no
     hidden matrix (embeddings, head, gains) go to AdamW, as in its reference implementation. Mixed
     precision with Adam makes 2 + 2 + 4 + 8 = 16 bytes a weight. Raises `ValueError` for an unknown
     optimizer or precision, and for `n_not_matrix` that do not fit.
-    Reference: Rajbhandari, Rasley, Ruwase and He (2020), section 3.1. Book: eq. `eq-memory-states`.
+    Reference: Rajbhandari, Rasley, Ruwase and He (2020), section 3.1.
 
     >>> model_states(7_000_000_000).total
     112000000000

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 
 def product_flops(rows: int, inner: int, columns: int) -> int:
-    r"""FLOPs of a matrix product (rows, inner) times (inner, columns).
+    """FLOPs of a matrix product (rows, inner) times (inner, columns).
 
-    .. math:: 2 \cdot \text{rows} \cdot \text{inner} \cdot \text{columns}
+    A multiply-add for each entry of the result and each place of the inner axis.
 
     >>> product_flops(2, 3, 4)
     48
@@ -36,10 +36,10 @@ def convolution_params(channels: tuple[int, int], area: int, groups: int, bias: 
 def convolution_flops(positions: int, channels: tuple[int, int], area: int, groups: int) -> int:
     r"""FLOPs of a convolution: one product of its kernel at each position of the output.
 
-    Each of the `groups` joins only its own share of the channels, so that all groups together
-    cost one `groups`-th of a full convolution.
+    Each of the `groups` joins only its own share of the channels, so that all g groups together
+    cost a g-th of a full convolution, at n positions of the output and a cells of the kernel:
 
-    .. math:: 2 \cdot \text{positions} \cdot \text{area} \cdot c_\text{out} \cdot c_\text{in} / g
+    .. math:: 2 n a \, c_{\text{in}} c_{\text{out}} / g
     """
     n_in, n_out = channels
     return product_flops(positions, n_in // groups * area, n_out)
@@ -59,11 +59,11 @@ def attention_flops(n_heads: int, head_widths: int, lengths: tuple[int, int]) ->
 def causal_attention_flops(n_heads: int, head_widths: int, length: int, window: int | None = None):
     r"""FLOPs of attention that looks back only: half of the square of the length.
 
-    .. math:: 2 h (d_k + d_v) \cdot \tfrac12 S^2, \qquad
-              \text{with a window } w < S:\ 2 h (d_k + d_v) (S w - \tfrac12 w^2)
+    .. math:: 2 h (d_k + d_v) \left( S w - \tfrac12 w^2 \right)
 
-    The diagonal, a fraction 1/S, is cut in half with the square. Reference: Narayanan et al.
-    (2021), DeepSeek-AI (2024).
+    S is the length and w the window; without one, or with a longer one, w is S. The diagonal, a
+    fraction 1/S, is cut in half with the square. `head_widths` is the sum of the two widths.
+    Reference: Narayanan et al. (2021), DeepSeek-AI (2024).
     """
     reach = min(window or length, length)
     return n_heads * head_widths * reach * (2 * length - reach)

@@ -535,6 +535,32 @@ def test_with_a_fixed_step_each_singular_value_of_the_error_swings(rng):
     assert late.min() > 0.5 * alpha * np.sqrt(d) / 2
 
 
+def test_the_swings_end_between_half_the_step_and_its_half_root_and_even_ones_at_its_third():
+    alpha, d = 0.1, 400
+    even = (np.arange(d) + 0.5) / d * alpha
+    ends = {"half": np.full(d, alpha / 2), "apart": np.where(even < alpha / 2, 0, alpha)}
+    found = {}
+    for how, e in (ends | {"even": even}).items():
+        swung = np.abs(e - alpha)
+        np.testing.assert_allclose(np.abs(swung - alpha), e, atol=1e-15)  # to and fro
+        found[how] = np.sqrt((e @ e + swung @ swung) / 2) / alpha
+    assert found["half"] == pytest.approx(np.sqrt(d) / 2)
+    assert found["apart"] == pytest.approx(np.sqrt(d / 2))
+    assert found["even"] == pytest.approx(np.sqrt(d / 3), rel=1e-5)
+
+
+def test_simulated_swings_end_where_even_ones_do_and_not_at_half(rng):
+    alpha, d = 0.3, 12
+    W = rng.normal(size=(50, d, d))
+    for _ in range(30):
+        W = W - alpha * polar_factor(W)
+    pair = [np.linalg.norm(step, axis=(1, 2)) for step in (W, W - alpha * polar_factor(W))]
+    shares = np.sqrt((pair[0] ** 2 + pair[1] ** 2) / 2) / (alpha * np.sqrt(d))
+    assert (0.5 < shares).all()
+    assert (shares < np.sqrt(0.5)).all()
+    assert shares.mean() == pytest.approx(1 / np.sqrt(3), abs=0.02)
+
+
 @pytest.mark.proves("eq-muon-batch-rms", by="instances")
 @pytest.mark.parametrize("n_rows", [1, 3, 6, 20])
 def test_a_batch_bounds_the_rank_and_so_the_size_of_the_step(n_rows, rng):
