@@ -129,3 +129,20 @@ def test_flipped_labels_pull_the_probability_toward_one_half(rng):
     flipped = y ^ (rng.random(400_000) < q)
     best = constants.best_constant(constants.cross_entropy, flipped * 1.0, -5.0, 5.0)
     assert np.isclose(1 / (1 + np.exp(-best)), q + (1 - 2 * q) * p, atol=0.003)
+
+
+def test_the_best_of_many_models_flatters_without_bound_and_below_the_root_of_a_logarithm():
+    x, weights = np.polynomial.legendre.leggauss(400)
+    x, weights = 12 * x, 12 * weights
+    flattery = {}
+    for m in (1, 2, 10, 1_000, 10**6, 10**9):
+        smallest = m * stats.norm.pdf(x) * np.exp((m - 1) * stats.norm.logsf(x))  # its density
+        flattery[m] = -(weights * smallest) @ x
+    bounds = {m: np.sqrt(2 * np.log(m)) for m in flattery}
+    assert flattery[1] == pytest.approx(0.0, abs=1e-12)
+    assert flattery[2] == pytest.approx(1 / np.sqrt(np.pi), rel=1e-9)
+    assert list(flattery.values()) == sorted(flattery.values())
+    shares = [flattery[m] / bounds[m] for m in flattery if m > 1]
+    assert shares == sorted(shares)
+    assert shares[1] < 0.75  # of ten models: the bound is far
+    assert 0.9 < shares[-1] < 1

@@ -84,7 +84,7 @@ def test_the_prediction_is_that_of_bayes_rule_on_a_grid(displayed, rng):
         x, new, spread, noise = rng.normal(size=n), rng.normal(), 0.4, 0.3
         y = x * 0.5 + noise * rng.normal(size=n)
         worlds = []
-        for effect in np.linspace(-4, 4, 101):
+        for effect in np.linspace(-3, 3, 61):
             misses = np.sum((y - x * effect) ** 2) / noise**2 + (effect / spread) ** 2
             for side in (-1, 1):
                 worlds.append((np.exp(-misses / 2), {"z": new * effect + side * noise}))
