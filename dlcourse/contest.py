@@ -47,6 +47,19 @@ class Pairs(PrintsTable):
         self.half_width = (interval.high - interval.low) / 2
         self.told_apart = (interval.low > 0) | (interval.high < 0)
 
+    def is_lower(self, a: Name, b: Name) -> bool:
+        """Whether `a` is told apart from `b` and lower. Raises `KeyError` for a pair not compared.
+
+        >>> Pairs({"A": np.ones(3), "B": np.array([5.1, 4.9, 5.2])}).is_lower("A", "B")
+        True
+        """
+        for (first, second), mean, told_apart in zip(
+            self.names, self.mean, self.told_apart, strict=True
+        ):
+            if {first, second} == {a, b}:
+                return bool(told_apart and (mean < 0) == (first == a))
+        raise KeyError((a, b))
+
     def table(self):
         return Table(
             {

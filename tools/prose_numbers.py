@@ -184,7 +184,8 @@ def in_formulas(page, text, known):
             if match[0].startswith("$$") or is_arithmetic(tex):
                 continue
             for digits, power in inline_numbers(tex):
-                if is_exact(digits) and float(f"{digits}e{power}") not in known:
+                is_long = "." in digits or len(digits.strip("0")) > 2  # no year stands in a formula
+                if is_long and float(f"{digits}e{power}") not in known:
                     yield Typed(page, digits, f"${tex}$")
 
 

@@ -7,7 +7,8 @@
 
 When the test has passed, the display's mutants (`tools/formula/mutants.py`) are asked the same. One
 that answers as the display does was not noticed: the test fails, unless `seals/displays.yml` says
-why no number can tell the two apart. So a test may not be parametrized: it asks in a loop.
+why no number can tell the two apart. So a test may not be parametrized: it asks in a loop. Where a
+hypothesis is hurt it asks `fails` in place of `holds`, which tells mutants that claim less.
 """
 
 import pytest

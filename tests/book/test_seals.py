@@ -34,7 +34,8 @@ def neither(shown, evaluated, sealed):
 
 
 def test_every_display_is_evaluated_or_sealed():
-    fail_with(neither(SHOWN, EVALUATED, set(LISTED["sealed"])))
+    sealed = {label for label in LISTED["sealed"] if "." not in label}
+    fail_with(neither(SHOWN, EVALUATED, sealed))
 
 
 def test_what_is_neither_or_both_is_named():

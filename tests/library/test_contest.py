@@ -63,6 +63,16 @@ def test_shared_luck_cancels_in_the_differences(held):
     assert held.scores["loss"]["good"].std() > 0.25  # half of the handicap
     assert pairs.told_apart.tolist() == [True]
     assert "yes" in repr(pairs)
+    assert pairs.is_lower("good", "bad")
+    assert not pairs.is_lower("bad", "good")
+    with pytest.raises(KeyError, match="ugly"):
+        pairs.is_lower("good", "ugly")
+
+
+def test_of_two_that_are_not_told_apart_neither_is_lower():
+    pairs = Pairs({"a": np.array([1.0, 2.0, 3.0]), "b": np.array([1.1, 1.8, 3.2])})
+    assert not pairs.is_lower("a", "b")
+    assert not pairs.is_lower("b", "a")
 
 
 def test_equal_entrants_are_seldom_told_apart(rng):

@@ -16,7 +16,7 @@ from dlcourse import contest
 from dlcourse.batches import Budget, batches
 from dlcourse.chapters.adam.descent import descend, spread, train
 from dlcourse.chapters.adam.parts import variants
-from dlcourse.contest import Contest, Entrant
+from dlcourse.contest import Contest, Entrant, Pairs
 from dlcourse.datasets import LinearData
 from dlcourse.losses import SquaredError
 from dlcourse.tables import PrintsTable, Table
@@ -78,6 +78,16 @@ class Ablation(PrintsTable):
     def gaps(self) -> Mapping[str, Float[Array, "seeds epochs"]]:
         """Gaps of every variant with the step size that it chose."""
         return self.contest.scores["gaps"]
+
+    @property
+    def ratios(self) -> Pairs:
+        """Ratios of the gaps at the end, sample by sample, as logarithms."""
+        return Pairs({name: np.log(gaps[:, -1]) for name, gaps in self.gaps.items()})
+
+    @property
+    def warm_ratios(self) -> Pairs:
+        """Ratios of the largest gaps after a start at the minimizer, as logarithms."""
+        return Pairs({name: np.log(gaps.max(axis=1)) for name, gaps in self.warm.items()})
 
     def prose(self) -> dict[str, str]:
         """What the chapter's text says of the parts, rounded as it is read."""

@@ -40,12 +40,3 @@ def spread(numbers: Float[Array, " seeds"]) -> str:
     """
     median, low, high = np.median(numbers), np.min(numbers), np.max(numbers)
     return f"{median:.2g} ({low:.2g}–{high:.2g})"
-
-
-def apart(a: Float[Array, " seeds"], b: Float[Array, " seeds"]) -> bool:
-    """Whether every number of `a` lies below every number of `b`: the spread leaves no doubt.
-
-    >>> apart(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    True
-    """
-    return bool(np.max(a) < np.min(b))

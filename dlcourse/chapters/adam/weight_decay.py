@@ -31,19 +31,21 @@ def decoupled(n_steps: int, learning_rate: float, lam: float) -> Float[Array, " 
     return (1 - learning_rate * lam) ** np.arange(n_steps + 1)
 
 
-def coupled(n_steps: int, learning_rate: float, lam: float, s: Float[Array, " p"]):
+def coupled(n_steps: int, adam: Adam, lam: float, s: Float[Array, " p"]):
     r"""About the mean weight left by the penalty inside Adam after many steps, for small lam / s.
 
     .. displayed:: eq-adamw-coupled-shrinkage
 
     Started from 1; `s` is the size of the gradients in each coordinate.
 
-    >>> coupled(2, learning_rate=0.5, lam=0.2, s=np.array([1.0, 10.0])).round(3)
+    >>> coupled(2, Adam(0.5), lam=0.2, s=np.array([1.0, 10.0])).round(3)
     array([[1.  , 1.  ],
            [0.9 , 0.99],
            [0.81, 0.98]])
     """
-    return (1 - learning_rate * lam / s) ** np.arange(n_steps + 1)[:, None]
+    rho = (1 - adam.beta1) * (1 - adam.beta2) / (1 - adam.beta1 * adam.beta2)
+    share = 1 - adam.learning_rate * lam / s * (1 - rho)
+    return share ** np.arange(n_steps + 1)[:, None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,7 +93,7 @@ def shrinkage(sizes: Float[Array, " p"], lam: float, rng, n_steps: int = 1_000) 
     return Shrinkage(
         sizes,
         _mean_weights(adam, noise, lam),
-        coupled(n_steps, learning_rate, lam, sizes),
+        coupled(n_steps, adam, lam, sizes),
         _mean_weights(adamw, noise, 0.0),
         decoupled(n_steps, learning_rate, lam),
     )

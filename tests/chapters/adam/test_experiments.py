@@ -162,8 +162,10 @@ def test_the_prose_tells_the_gaps_of_every_variant_and_of_a_longer_step(parts):
 
 def test_the_scale_buys_the_most_and_the_corrections_the_start(parts):
     end = {name: gaps[:, -1] for name, gaps in parts.gaps.items()}
-    assert descent.apart(end["Adam"], end["gradient"])
-    assert descent.apart(end["Adam, falling step"], end["Adam"])
+    assert (end["Adam"] < end["gradient"] / 5).all()  # on each of the samples
+    assert (end["Adam, falling step"] < end["Adam"] / 5).all()
+    ratio = np.log(end["gradient"] / end["averaged"]).mean()
+    assert parts.ratios.mean[0] == pytest.approx(ratio, rel=1e-12)
     assert np.median(end["Adam, falling step"]) < np.median(parts.estimation)
     first = {name: np.median(gaps[:, 1]) for name, gaps in parts.warm.items()}
     # a first step 1 / sqrt(0.001) times as long, on a quadratic: its square
@@ -198,9 +200,9 @@ def test_units_matter_more_than_optimizers(comparison):
     raw, standard = on_data.UNITS
     ends = {units: held.scores["training loss"] for units, held in comparison.contests.items()}
     assert all(held.is_interior for held in comparison.contests.values())
-    assert descent.apart(ends[raw]["Adam"], ends[raw]["SGD"])
+    assert (ends[raw]["Adam"] < ends[raw]["SGD"]).all()  # on each of the splits
     for name in on_data.OPTIMIZERS:
-        assert descent.apart(ends[standard][name], ends[raw][name])
+        assert (ends[standard][name] < ends[raw]["Adam"]).all()
     assert comparison.growth("Adam") < comparison.growth("SGD") / 100
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
+from dlcourse import convergence
 from dlcourse.functions import DoubleWell, Huber, Washboard
 from dlcourse.optim import Backtracking
+from tools import formula
 
 F, SLOPE, STAR, GAPS = "f", r"\nabla f", "x^*", r"\Delta"
 
@@ -85,6 +87,16 @@ def test_the_gradient_changes_fastest_along_the_steepest_axis(displayed, rng):
     names = {SLOPE: bowl(A)[1], "x": x, "L": 3.0}
     assert displayed("eq-gd-smooth").holds(names | {"y": y})
     assert displayed("eq-gd-smooth").holds(names | {"y": x - 0.7 * axes[:, 2:]}, tight=True)
+
+
+@pytest.mark.proves("eq-gd-smooth", "def-gd-smooth", by="worst case")
+def test_the_smoothness_constant_may_be_a_supremum_that_no_curvature_attains(displayed):
+    shown = displayed("eq-gd-smooth")
+    names = {SLOPE: lambda x: 1.7 * (x - np.tanh(x))}  # its curvature is below 1.7
+    for x, y in ((0.3, -1.1), (8.0, 9.5)):
+        for L in (1.7, 2.9):
+            assert shown.holds(names | {"x": x, "y": y, "L": L})
+    assert shown.holds(names | {"x": 20.0, "y": 21.5, "L": 1.7}, tight=True)  # to rounding
 
 
 @pytest.mark.proves("eq-gd-quadratic-bound", "eq-gd-strongly-convex", by="worst case")
@@ -248,6 +260,16 @@ def test_the_number_of_steps_is_where_the_bound_meets_the_tolerance(displayed):
         assert displayed("eq-gd-steps").holds(names | {"k": np.ceil(k)})
 
 
+@pytest.mark.proves("thm-gd-linear", by="worst case")
+def test_with_m_and_m_alike_one_step_ends_at_the_minimum_where_the_formula_says_none(rng):
+    f, gradient = bowl(1.7 * np.eye(3), center=0.3)
+    x = rng.normal(size=(3, 1))
+    assert f(x - gradient(x) / 1.7) < 1e-30 < 1e-6 < f(x)
+    assert convergence.n_steps_needed(f(x), 1e-6, m=1.7, M=1.7) == 1
+    with np.errstate(divide="ignore"):
+        assert np.log(f(x) / 1e-6) / np.log(1 / np.float64(1 - 1.7 / 1.7)) == 0
+
+
 @pytest.mark.proves("eq-gd-proof-contraction", by="worst case")
 def test_the_steepest_bowl_meets_the_one_and_the_flattest_the_other_bound_of_a_contraction(
     displayed, rng
@@ -258,6 +280,17 @@ def test_the_steepest_bowl_meets_the_one_and_the_flattest_the_other_bound_of_a_c
         gaps = {r"\Delta": f(x), r"\Delta^+": f(x - gradient(x) / M)}
         names = gaps | {"g": gradient(x), "m": m, "M": M}
         assert displayed("eq-gd-proof-contraction").holds(names, tight=attained)
+
+
+@pytest.mark.proves("thm-gd-convex", by="worst case")
+def test_the_convex_bound_holds_where_the_path_stays_if_l_serves_there():
+    """x^4 / 4 is not smooth: from 1 its curvature is at most 3 all the way, from 3 it is not."""
+    near, far = (walked(lambda x: x**3, start, 1 / 3, 5) for start in (1.0, 3.0))
+    assert np.all((np.array(near) >= 0) & (np.diff(near, prepend=1.0) <= 0))
+    assert np.abs(far[2]) > 10 * far[0]
+    for k in (1, 5):
+        names = {"t": 1 / 3, "k": k, "R": 1.0, GAPS: [x**4 / 4 for x in near]}
+        assert formula.displayed("eq-gd-convex-rate").holds(names)
 
 
 # Who chooses the step?

@@ -1,6 +1,7 @@
 """The chapter's displays, evaluated as the page has them."""
 
 import itertools
+import re
 
 import mpmath
 import numpy as np
@@ -16,7 +17,8 @@ from dlcourse.linear.margins import widest_margin
 from dlcourse.linear.three_errors import legendre
 from dlcourse.losses import LogisticLoss
 from dlcourse.optim import GradientDescent, minimize
-from tools.formula import one_based
+from tools import errata_rows
+from tools.formula import Display, one_based
 
 LARGEST = {r"\lambda_{\max}": lambda A: np.linalg.eigvalsh(A)[-1]}
 
@@ -35,7 +37,7 @@ def chance(score):
 
 
 def fall(X, y):
-    """Value and gradient of the mean loss at a column, by PyTorch."""
+    """The mean loss, its gradient and its Hessian as functions of a column, by PyTorch."""
     X, y = torch.tensor(X), torch.tensor(y)
 
     def J(beta):
@@ -144,6 +146,18 @@ def test_the_stable_form_is_the_logarithm_in_sixty_digits(displayed):
         for u in (-3.0, -0.4, 0.7, 25.0, 700.0):
             exact = {r"\log(1 + e^u)": float(mpmath.log1p(mpmath.exp(u))), "u": u}
             assert displayed("eq-logistic-softplus").holds(exact, rtol=1e-14)
+
+
+@pytest.mark.erratum("E06")
+def test_the_gradient_that_the_errata_print_is_that_of_the_log_likelihood(few):
+    """The chapter leaves it as homework and says where it is printed."""
+    X, y, points = few
+    correct = errata_rows.read()["E06"].correct
+    (printed,) = re.findall(r"gradient of the log-likelihood is \$(.+?)\$", correct)
+    gradient = fall(X, y)[r"\nabla J"]
+    for beta in points:
+        found = Display("E06", printed).value(named(X, y, beta) | {"t": range(1, 9)})
+        np.testing.assert_allclose(found, -8 * gradient(beta), rtol=1e-10)
 
 
 # Curvature and solvers
@@ -402,7 +416,7 @@ def test_the_loss_grows_at_least_by_delta_over_n_and_in_the_end_just_so(displaye
         X, y = np.array([[1.3], [-0.9], [1.1], [delta]]), np.array([1.0, 0.0, 1.0, 0.0])
         names = {"J": fall(X, y)["J"], "n": 4, r"\delta": delta, r"\beta": np.array([[150.0]])}
         names[r"\hat\beta"] = column(logistic.by_newton(X, y).coefficients)
-        assert displayed("eq-logistic-estimate-bound").holds(names, tight=r"\ge")
+        assert displayed("eq-logistic-estimate-bound").holds(names, tight=[1])
 
 
 @pytest.fixture
@@ -602,6 +616,7 @@ def test_among_those_that_are_kept_the_log_odds_are_shifted(displayed, few):
     X, y, points = few
     for i, kept in ((2, (0.9, 0.05)), (6, (0.4, 0.3))):
         names = named(X, y, points[0]) | {"i": i, r"\tau": one_based(kept[::-1], first=0)}
+        names[r"\text{kept}"] = 1  # as in all of these worlds
         p = names["p"][i]
         worlds = [(p * kept[0], {"y": {i: 1}}), ((1 - p) * kept[1], {"y": {i: 0}})]
         assert displayed("eq-logistic-case-control").holds(names, worlds)
@@ -634,7 +649,7 @@ def test_the_program_finds_the_largest_sum_of_margins_in_the_box(displayed, apar
         return names | {"d": column(d), r"d_{\cdot}": one_based(d)}
 
     law = displayed("eq-logistic-program")
-    assert law.holds(at(found.x), tight=r"\le", rtol=1e-4)
+    assert law.holds(at(found.x), tight=[2], rtol=1e-4)
     assert law.holds(at(0.5 * found.x), rtol=1e-4)
     assert law.fails(at(1.1 * ways[:, np.abs(ways).min(0).argmin()]), rtol=1e-4)  # out of the box
     assert law.fails(at(np.array([0.9, 0.9])), rtol=1e-4)  # some margins are negative

@@ -135,6 +135,18 @@ def test_on_the_flattest_bowl_a_step_comes_no_nearer_than_it_must(displayed, rng
             assert displayed("eq-sgd-contraction").holds(names | {STEP: alpha}, tight=is_flat)
 
 
+def test_beyond_the_longest_step_the_steepest_direction_is_the_slowest_up_to_two_over_m():
+    curvatures, longest = np.array([0.1, 1.0]), stochastic.longest_step(0.1, 1.0)
+    for alpha in (1.01 * longest, 1.99):
+        after = np.abs(1 - alpha * curvatures)
+        assert after.argmax() == 1
+        assert after[1] == pytest.approx(alpha - 1)
+        assert after[1] > stochastic.contraction_bound(1.0, alpha, 0.1)  # the lemma is at its end
+    assert np.abs(1 - 0.99 * longest * curvatures).argmax() == 0
+    assert np.max(np.abs(1 - 1.99 * curvatures) ** 3_000) < 1e-13  # yet it arrives
+    assert np.max(np.abs(1 - 2.01 * curvatures) ** 3_000) > 1e12
+
+
 @pytest.mark.proves("eq-sgd-constant", "eq-sgd-floor", "thm-sgd-constant", by="worst case")
 def test_the_flattest_bowl_attains_the_bound_of_constant_steps_and_its_floor(displayed):
     m, sigma, R, alpha = 0.4, 0.7, 1.3, 0.9
@@ -272,6 +284,17 @@ def test_batch_gradients_weighted_by_size_add_up_to_that_of_torch(displayed, rng
         "x": x,
     }
     assert displayed("eq-sgd-accumulation").holds(names)
+
+
+def test_without_noise_a_short_constant_step_shrinks_the_mean_square_and_a_long_one_does_not(rng):
+    rows = rng.normal(size=(20, 3))
+    largest, m = (rows**2).sum(axis=1).max(), np.linalg.eigvalsh(rows.T @ rows / 20)[0]
+    for share, is_short in ((0.3, True), (0.99, True), (4.0, False)):
+        alpha = share * 2 / largest
+        steps = np.eye(3) - alpha * rows[:, :, None] * rows[:, None, :]
+        factors = np.linalg.eigvalsh((steps @ steps).mean(axis=0))  # of the mean squared distance
+        assert (factors[-1] <= 1 - alpha * (2 - alpha * largest) * m + 1e-12) == is_short
+        assert (factors[-1] < 1) == is_short
 
 
 @pytest.mark.proves("eq-sgd-missed", by="truth")

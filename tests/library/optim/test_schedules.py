@@ -60,7 +60,6 @@ TORCH = {
 
 @pytest.mark.proves(
     "eq-schedule-step",
-    "eq-schedule-inverse",
     "eq-schedule-cosine",
     "eq-schedule-warm-up",
     by="independent",
