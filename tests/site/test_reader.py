@@ -8,6 +8,7 @@ import pytest
 from dlcourse.chapters.gradient_descent.live import MAX_PERCENT, step_size
 
 from . import checks
+from .accessibility import violations
 from .conftest import PATIENCE, ROOT
 
 BOOK = ROOT / "book"
@@ -33,7 +34,16 @@ def test_search_works_without_a_server(site, new_visitor):
         assert first.locator("a").inner_text().endswith("Gradient descent")
         first.locator("a").click()
         page.wait_for_url("**/book/gradient_descent.html*")
+        page.locator("span.highlighted").first.wait_for(state="attached")
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_words_that_were_searched_for_can_be_read(theme, site, new_visitor):
+    page = new_visitor(color_scheme=theme)
+    page.goto((site / "book/glossary.html").as_uri() + "?highlight=gradient")
+    page.locator("span.highlighted").first.wait_for(state="attached")
+    assert violations(page) == []
 
 
 def test_the_keyboard_reaches_the_search(host, new_visitor):
