@@ -1,10 +1,10 @@
 """Words under seal: what no test can evaluate is kept as it was read, and a change shows itself.
 
 A page's words are sealed in `tests/book/seals/`, one sentence a line. A display that a test
-evaluates stands there by its label alone, one that none can with its LaTeX; an inline formula that
-repeats an evaluated display names it, so that a change of the one shows in the other. The tests
-fail where page and seal differ. `make seal` shows the difference and seals the page as it is: look
-at what it shows.
+evaluates stands there by its label and words, one that none can with its LaTeX. An inline formula
+that repeats an evaluated display names it, so that a change of the one shows in the other. The
+tests fail where page and seal differ. `make seal` shows the difference and seals the page as it is:
+look at what it shows.
 """
 
 import difflib
@@ -22,6 +22,7 @@ FOLDER = Path("tests", "book", "seals")
 DISPLAYS = FOLDER / "displays.yml"
 SENTENCE = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[^\s\d])")
 COST = re.compile(r"^\*\*Cost\*\* .*$", re.MULTILINE)  # tools/chapters.py writes it
+TEXT = re.compile(r"\\text\{[^{}]*\}")
 KEPT = re.compile(r"\s*(?:[:`|#]|[-*+] |\d+\. )")  # a line that begins like this stands alone
 FORMULA = re.compile(r"(?<![\\$])\$(?!\$)(?P<tex>[^$]+?)(?<!\\)\$(?!\$)")
 
@@ -55,8 +56,11 @@ def words(text, evaluated):
 def _display(match, evaluated):
     if match["kind"]:
         return match[0]
-    tex = "" if match["eq"] in evaluated else " ".join(tokens(match["tex"])) + " "
-    return f"\n\n{tex}({match['eq']})\n\n"
+    if match["eq"] in evaluated:
+        kept = " ".join(TEXT.findall(match["tex"]))  # words in a display are only words
+    else:
+        kept = " ".join(tokens(match["tex"]))
+    return f"\n\n{kept} ({match['eq']})\n\n"
 
 
 def _repeated(tex, evaluated):
