@@ -7,6 +7,7 @@ JOBS := $(shell "$(PYTHON)" -c "import os; print(os.cpu_count())")
 CHECKED ?= book tests dlcourse
 EXECUTED := _build/executed
 READ := _build/.doctrees
+SCREENSHOTS := _build/screenshots
 BUILD := jupyter-book build . -W -n --keep-going --quiet
 
 # Small networks run tens of times slower on two threads than on one, and sums differ.
@@ -49,8 +50,8 @@ check: environment
 	@"$(PYTHON)" tools/environment.py --tests
 	@PYTHONPATH=. "$(BIN)"/python tools/one_chapter.py "$(CHAPTER)" > /dev/null
 	@$(MAKE) --no-print-directory -j 2 check-runs check-page
-	DLCOURSE_SITE=_build/html "$(BIN)"/pytest tests/site/test_pages.py tests/site/test_reader.py \
-		-q -k "$(CHAPTER)"
+	DLCOURSE_SITE=_build/html DLCOURSE_SCREENSHOTS="$(SCREENSHOTS)" \
+		"$(BIN)"/pytest tests/site/test_pages.py tests/site/test_reader.py -q -k "$(CHAPTER)"
 
 check-runs:
 	PYTHONPATH=. "$(BIN)"/python tools/one_chapter.py "$(CHAPTER)" | \

@@ -98,11 +98,11 @@ def ours(homework, n, n_workers, folder):
     run = subprocess.run(
         list(map(str, command)),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
-        check=True,
     )
+    if run.returncode:
+        raise RuntimeError(f"A run of ours failed:\n{run.stderr[-2000:]}")
     return float(run.stdout), monotonic() - start
 
 

@@ -1,5 +1,6 @@
 """The rows of `book/errata.yml`: what is printed, what is true, and the tests that show it."""
 
+import functools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,7 @@ def typeset(number):
     return f"${number}$" if number.startswith("-") else number
 
 
+@functools.cache  # the book names its errata on many pages, and to parse them takes a second
 def read(book=BOOK):
     """The rows by id, in the order of the file; none where there is no such file."""
     path = Path(book, "errata.yml")

@@ -70,7 +70,7 @@ class Checks:
         if question is None:
             every = tuple(self(question) for question in self.functions)
             return Summary(self.homework, every, self.grader.get("points", 0))
-        if question not in self.functions:
+        if not isinstance(question, str) or question not in self.functions:
             raise ValueError(
                 f"`question` must be one of {', '.join(self.functions)}, got {question!r}."
             )

@@ -6,20 +6,10 @@ from tests import ROOT
 from tools import proofs, seals, statements
 from tools.formula.docstrings import DISPLAYED, docstrings, documented, repeated
 
-ROOMS = (
-    "dlcourse.chapters.",
-    "dlcourse.linear.",
-    "dlcourse.losses.",
-    "dlcourse.functions.",
-    "dlcourse.datasets.",
-    "dlcourse.batches.",
-    "dlcourse.gradcheck.",
-)
 
-
-def faults(root, rooms=("dlcourse.",)):
+def faults(root):
     """Sentences on displays of docstrings that nothing ties to a test or to a page."""
-    shown = {label for label in documented(root) if f"{label}.".startswith(rooms)}
+    shown = documented(root).keys()
     sealed = {label for label in seals.displays(root)["sealed"] if "." in label}
     evaluated = {label for label, _ in proofs.evaluating(root) if "." in label}
     for label in sorted(shown - evaluated - sealed):
@@ -28,7 +18,7 @@ def faults(root, rooms=("dlcourse.",)):
             f'book\'s, `.. displayed:: eq-name`, or `assert displayed("{label}").holds(...)` in a '
             f"test, or seal it in {seals.DISPLAYS}."
         )
-    for label in sorted(sealed & evaluated | sealed - documented(root).keys()):
+    for label in sorted(sealed & evaluated | sealed - shown):
         yield f"{seals.DISPLAYS} seals {label}, which is evaluated or not there: take it out."
     book = {k for text in statements.pages(root).values() for k in statements.displays(text)}
     for name, labels in repeated(root).items():
@@ -45,7 +35,7 @@ def overlooked(root):
 
 
 def test_every_display_of_a_docstring_is_evaluated_or_sealed_or_the_book_s():
-    found = list(faults(ROOT, ROOMS))
+    found = list(faults(ROOT))
     if found:
         pytest.fail("\n".join(found), pytrace=False)
 

@@ -81,7 +81,9 @@ def papermill(python, source, folder, *arguments):
         "python3",
         "--no-progress-bar",
     ]
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Containers often forbid Python to keep what it compiles: each kernel would compile torch anew.
+    left_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     run(*command, *arguments, cwd=folder, env=inherited)
     return chapters.read(target)
 

@@ -4,12 +4,11 @@ site     folder of the built site          address   URL of a page, http or file
 page     a page opened in the browser      document  a page read as a file
 """
 
+import contextlib
 import re
 from collections import Counter
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
-
-from axe_playwright_python.base import AXE_SCRIPT
 
 MIN_TOUCH_PIXELS = 24
 MIN_ALT_LENGTH = 15  # a shorter text cannot say what a figure shows
@@ -105,8 +104,9 @@ def stylesheets(site):
     return faults
 
 
+@contextlib.contextmanager
 def watch(page, origin):
-    """A list that fills with the faults of what the page says and asks for while it is open."""
+    """A list that fills with the faults of what the page says and asks for in the meantime."""
     faults = []
 
     def asked(request):
@@ -117,11 +117,18 @@ def watch(page, origin):
         if message.type in {"error", "warning"}:
             faults.append(f"Console {message.type}: {message.text}")
 
-    page.on("request", asked)
-    page.on("requestfailed", lambda request: faults.append(f"Not loaded: {request.url}."))
-    page.on("console", said)
-    page.on("pageerror", lambda error: faults.append(f"Error in a script: {error}"))
-    return faults
+    def failed(request):
+        faults.append(f"Not loaded: {request.url}.")
+
+    def broke(error):
+        faults.append(f"Error in a script: {error}")
+
+    heard = {"request": asked, "requestfailed": failed, "console": said, "pageerror": broke}
+    for event, listener in heard.items():
+        page.on(event, listener)
+    yield faults
+    for event, listener in heard.items():
+        page.remove_listener(event, listener)
 
 
 MATHEMATICS = r"""() => {
@@ -241,67 +248,3 @@ UNREACHED = """() => [...document.querySelectorAll(
 def keyboard(page):
     """What is too wide can be scrolled by the keyboard."""
     return [f"The keyboard does not reach: {start}" for start in page.evaluate(UNREACHED)]
-
-
-# axe needs long for ten thousand elements, and most of them are alike. So formulas, repeated
-# tokens and drawings are shortened, and the contrast is measured where it can differ.
-SHORTEN = """() => {
-  const formulas = [...document.querySelectorAll(".katex")];
-  const widths = formulas.map((formula) => formula.getBoundingClientRect().width);
-  formulas.forEach((formula, index) => {
-    const word = document.createElement("span");
-    word.style.cssText = `display: inline-block; width: ${widths[index]}px`;
-    word.textContent = "formula";
-    formula.replaceChildren(word);
-  });
-  document.querySelectorAll("pre, dt.sig").forEach((code) => {
-    const met = new Set();
-    code.querySelectorAll("span[class]").forEach((token) => {
-      if (met.has(token.className)) token.replaceWith(token.textContent);
-      met.add(token.className);
-    });
-  });
-  document.querySelectorAll("svg[role=img]").forEach((drawing) => drawing.replaceChildren());
-}"""
-
-# Elements look alike whose ancestors have the same tags, classes and backgrounds, and whose text
-# has the same color and size. Three of each are marked, since one may lie where axe cannot see it.
-MARK = """() => {
-  const looks = new Map([[document.documentElement, ""]]), met = new Map();
-  document.querySelectorAll("body, body *").forEach((element) => {
-    const style = getComputedStyle(element);
-    const look = [looks.get(element.parentElement), element.tagName, element.className,
-      element.getAttribute("style"), element.matches(":disabled, [aria-disabled=true]"),
-      style.color, style.backgroundColor, style.backgroundImage, style.fontSize, style.fontWeight,
-      style.opacity, style.textShadow, style.position].join("|");
-    looks.set(element, look);
-    element.removeAttribute("data-one-of-its-look");
-    const says = element.matches("input, select, textarea")
-      || [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!says || !element.checkVisibility({visibilityProperty: true})) return;
-    met.set(look, (met.get(look) ?? 0) + 1);
-    if (met.get(look) <= 3) element.setAttribute("data-one-of-its-look", "");
-  });
-}"""
-AXE = """async (selector) => {
-  axe.configure({rules: [{id: "color-contrast", selector}]});
-  const options = {resultTypes: ["violations"], preload: false};
-  return (await axe.run(document, options)).violations;
-}"""
-
-
-def accessibility(page):
-    """No violation of a rule that axe knows. Run it last: it shortens the page."""
-    page.evaluate(SHORTEN)
-    page.evaluate(MARK)
-    return violations(page, contrast_of="[data-one-of-its-look]")
-
-
-def violations(page, contrast_of="*"):
-    """What axe finds on the page as it is, with the contrast of the elements of a selector."""
-    page.evaluate(AXE_SCRIPT)
-    return [
-        f"axe {violation['id']}: {violation['help']}, at {node['html'][:120]}"
-        for violation in page.evaluate(AXE, contrast_of)
-        for node in violation["nodes"]
-    ]

@@ -1,7 +1,7 @@
 """The built site, served on this machine and opened in one browser per test process.
 
 The site is the one that `make test` has built from the outputs that passed; `DLCOURSE_SITE=folder`
-names another one.
+names another one. `DLCOURSE_SCREENSHOTS=folder` keeps a picture of each page in each look.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tools.browser import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("DLCOURSE_SITE", ROOT / "_build/tested/_build/html")).resolve()
-SCREENSHOTS = ROOT / "_build/screenshots"
+SCREENSHOTS = os.environ.get("DLCOURSE_SCREENSHOTS")
 PATIENCE = 120_000  # milliseconds: what comes late on a busy machine is no fault
 
 
@@ -68,19 +68,23 @@ def context(browser):
         yield context
 
 
+@pytest.fixture(scope="session")
+def tab(context):
+    """A new tab takes the browser as long as most pages do, so all tests share one."""
+    return context.new_page()
+
+
 @pytest.fixture
-def open_page(context):
-    """A function that gives a new tab of a width in a theme; all are closed after the test."""
-    with contextlib.ExitStack() as tabs:
+def open_page(tab):
+    """A function that gives the tab, empty, of a width in a theme."""
 
-        def open_page(theme="light", width=1280):
-            page = context.new_page()
-            tabs.callback(page.close)
-            page.emulate_media(color_scheme=theme)
-            page.set_viewport_size({"width": width, "height": 900})
-            return page
+    def open_page(theme="light", width=1280):
+        tab.goto("about:blank")
+        tab.emulate_media(color_scheme=theme)
+        tab.set_viewport_size({"width": width, "height": 900})
+        return tab
 
-        yield open_page
+    return open_page
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Every statement on the tested site carries a badge, and the badge leads to what proved it."""
 
+import functools
+
 import bs4
 import pytest
 
@@ -12,6 +14,7 @@ STATING = [page for page, found in BOOK.items() if found]
 every_stating_page = pytest.mark.parametrize("name", STATING)
 
 
+@functools.cache  # three tests read each page
 def read(path):
     return bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 

@@ -1,11 +1,13 @@
 """Every page of the site as a reader sees it, from a server and from a folder."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import TimeoutError
 
 from . import checks
+from .accessibility import Accessibility, violations
 from .conftest import SCREENSHOTS, SITE
 
 REDIRECT = "index.html"
@@ -40,7 +42,13 @@ def settle(page):
 
 def shoot(page, name, theme, width):
     shot = f"{name.removesuffix('.html').replace('/', '-')}-{theme}-{width}.jpg"
-    page.screenshot(path=SCREENSHOTS / shot, full_page=True, type="jpeg", quality=80)
+    page.screenshot(path=Path(SCREENSHOTS, shot), full_page=True, type="jpeg", quality=80)
+
+
+@pytest.fixture(scope="session")
+def accessibility():
+    """One for all pages of a test process: what has passed on one is not measured on the next."""
+    return Accessibility()
 
 
 def test_there_are_pages(site):
@@ -48,23 +56,24 @@ def test_there_are_pages(site):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_has_no_fault(name, host, open_page):
+def test_page_has_no_fault(name, host, open_page, accessibility):
     """All checks in one visit, for what takes long is to lay a page out; each names its faults."""
-    page = open_page()
-    faults = checks.watch(page, host)
-    load(page, f"{host}/{name}")
-    for theme, width in LOOKS:
-        look(page, theme, width)
-        shoot(page, name, theme, width)
-    page.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
-    # axe comes last, since it shortens the page; and a look that stays costs nothing.
-    for checking, looks in ((CHECKS, LOOKS[::-1]), ([checks.accessibility], LOOKS)):
-        for theme, width in looks:
-            look(page, theme, width)
-            settle(page)
-            for check in checking:
-                found = check(page)
-                faults += [f"{check.__name__}, {theme}, {width}: {fault}" for fault in found]
+    page = open_page(*LOOKS[0])
+    with checks.watch(page, host) as faults:
+        load(page, f"{host}/{name}")
+        if SCREENSHOTS:
+            for theme, width in LOOKS:
+                look(page, theme, width)
+                shoot(page, name, theme, width)
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
+        # axe comes last, since it shortens the page; and a look that stays costs nothing.
+        for checking, looks in ((CHECKS, LOOKS), ([accessibility], LOOKS[::-1])):
+            for theme, width in looks:
+                look(page, theme, width)
+                settle(page)
+                for check in checking:
+                    found = check(page)
+                    faults += [f"{check.__name__}, {theme}, {width}: {fault}" for fault in found]
     assert not faults, "\n".join(faults)
 
 
@@ -76,15 +85,15 @@ def test_what_is_shortened_for_axe_has_no_fault_of_its_own(theme, width, host, o
     look(page, theme, width)
     settle(page)
     assert page.evaluate("document.querySelectorAll('.katex').length") > 100
-    assert checks.violations(page) == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_opens_from_a_folder(name, site, open_page):
     page = open_page()
-    faults = checks.watch(page, site.as_uri())
-    load(page, (site / name).as_uri())
-    faults += checks.mathematics(page)
+    with checks.watch(page, site.as_uri()) as faults:
+        load(page, (site / name).as_uri())
+        faults += checks.mathematics(page)
     assert not faults, "\n".join(faults)
 
 

@@ -8,7 +8,8 @@ import pytest
 from dlcourse.chapters.gradient_descent.live import MAX_PERCENT, step_size
 
 from . import checks
-from .conftest import ROOT
+from .accessibility import violations
+from .conftest import PATIENCE, ROOT
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(path.stem for path in BOOK.glob("*.ipynb"))
@@ -24,20 +25,29 @@ def test_the_root_leads_to_the_first_page(site, open_page):
     assert checks.Document(site / "index.html").lang == "en"
 
 
-def test_search_works_without_a_server(site, open_page):
-    page = open_page()
-    faults = checks.watch(page, site.as_uri())
-    page.goto((site / "search.html").as_uri() + "?q=gradient")
-    first = page.locator("ul.search > li").first
-    first.locator("p.context .highlighted").first.wait_for()
-    assert first.locator("a").inner_text().endswith("Gradient descent")
-    first.locator("a").click()
-    page.wait_for_url("**/book/gradient_descent.html*")
+def test_search_works_without_a_server(site, new_visitor):
+    page = new_visitor()  # whose next page has the words of the search highlighted
+    with checks.watch(page, site.as_uri()) as faults:
+        page.goto((site / "search.html").as_uri() + "?q=gradient")
+        first = page.locator("ul.search > li").first
+        first.locator("p.context .highlighted").first.wait_for()
+        assert first.locator("a").inner_text().endswith("Gradient descent")
+        first.locator("a").click()
+        page.wait_for_url("**/book/gradient_descent.html*")
+        page.locator("span.highlighted").first.wait_for(state="attached")
     assert not faults, "\n".join(faults)
 
 
-def test_the_keyboard_reaches_the_search(host, open_page):
-    page = open_page()
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_words_that_were_searched_for_can_be_read(theme, site, new_visitor):
+    page = new_visitor(color_scheme=theme)
+    page.goto((site / "book/glossary.html").as_uri() + "?highlight=gradient")
+    page.locator("span.highlighted").first.wait_for(state="attached")
+    assert violations(page) == []
+
+
+def test_the_keyboard_reaches_the_search(host, new_visitor):
+    page = new_visitor()
     page.goto(f"{host}/book/index.html", wait_until="load")
     page.keyboard.press("Control+k")
     page.keyboard.type("step size")
@@ -66,9 +76,17 @@ def test_a_link_into_a_folded_block_opens_it(stem, site, open_page):
     assert fold.evaluate("(fold) => fold.open")
 
 
+@pytest.fixture(scope="module")
+def without_scripts(browser):
+    """The tab of a visitor whose browser runs no script."""
+    with browser.new_context(java_script_enabled=False) as context:
+        context.set_default_timeout(PATIENCE)
+        yield context.new_page()
+
+
 @pytest.mark.parametrize("stem", FOLDING)
-def test_folded_blocks_open_without_scripts(stem, site, new_visitor):
-    page = new_visitor(java_script_enabled=False)
+def test_folded_blocks_open_without_scripts(stem, site, without_scripts):
+    page = without_scripts
     page.goto((site / f"book/{stem}.html").as_uri())
     fold = page.locator("details.folded").first
     assert not fold.locator(".content").is_visible()

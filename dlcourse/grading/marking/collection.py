@@ -23,6 +23,7 @@ from dlcourse.grading.marking.roster import Roster
 COUNTS, DUPLICATE, SUPERSEDED = "counts", "duplicate", "superseded"
 OTHER = "another notebook"
 WRONG_NAME, UNREADABLE, NOTHING = "wrong file name", "unreadable", "nothing handed in"
+SHARED = "Several on the roster are called so: who of them it is, its name does not say."
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,6 +41,7 @@ class HandIn:
     digest: str = ""  # SHA-256 of the bytes
     platform: str = ""  # that the file was exported from
     number: str = ""  # the platform's number of the student
+    named: str = ""  # as the file calls the student
     order: tuple = ()  # among a student's files that no time tells apart
 
     @property
@@ -132,7 +134,7 @@ def _hand_in(entry, origin, rules):
     student = member.student if member else name
     notes = [origin.note] if origin.note else []
     if rules.roster and not member:
-        notes.append("Not on the roster.")
+        notes.append(SHARED if rules.roster.is_shared(name) else "Not on the roster.")
     said = next((rules.times[n] for n in (nfc(file), name, student) if n in rules.times), None)
     changed = None if origin.platform else entry.changed  # of an export it is when it was made
     when = said or origin.sent or changed
@@ -148,6 +150,7 @@ def _hand_in(entry, origin, rules):
         message=" ".join(notes),
         platform=origin.platform,
         number=member.number if member and not origin.number else origin.number,
+        named=name,
         order=(changed or NO_TIME, origin.order, _natural(file)),
     )
     return _looked_at(hand_in, entry.fault or origin.fault)
@@ -155,7 +158,8 @@ def _hand_in(entry, origin, rules):
 
 def _looked_at(hand_in, fault):
     if fault:
-        return replace(hand_in, status=WRONG_NAME, message=_joined(fault, hand_in.message))
+        status = UNREADABLE if hand_in.entry.is_closed else WRONG_NAME
+        return replace(hand_in, status=status, message=_joined(fault, hand_in.message))
     if hand_in.entry.suffix != ".ipynb":
         message = "Its name does not end in .ipynb. Hand in the notebook itself."
         return replace(hand_in, status=WRONG_NAME, message=_joined(message, hand_in.message))

@@ -27,6 +27,7 @@ LEFTOVERS = ("__MACOSX", "Thumbs.db", "desktop.ini", ".DS_Store", ".ipynb_checkp
 TOOLS = (".git", ".svn", ".venv", ".idea", ".vscode", ".cache", ".config", ".local", ".Trash")
 APPLE_DOUBLE = bytes.fromhex("00051607")  # a ._file: what macOS knows of the file of that name
 UNORDINARY = "It is not an ordinary file."
+CLOSED = "The folder cannot be looked into ({}), so nothing in it is graded."
 OUTSIDE = "Its name leads out of the archive."
 
 
@@ -38,6 +39,11 @@ class Entry:
     opened: Callable[[], IO[bytes]]
     changed: datetime | None = None  # None where nothing says so
     fault: str = ""  # why it is not to be read
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it stands for a folder that cannot be looked into."""
+        return not self.parts[-1]
 
     @property
     def file(self) -> str:
@@ -59,7 +65,8 @@ class Entry:
 def entries(place, leave_out=None) -> list[Entry]:
     """The files of a folder or an archive but for what systems leave there, in order of name.
 
-    Nothing below the folder `leave_out` is among them. Raises `ValueError` if `place` is neither a
+    Nothing below the folder `leave_out` is among them; a folder that cannot be looked into is one
+    entry, named with a / at its end. Raises `ValueError` if `place` is neither a
     folder nor an archive, or an archive with more members than any class hands in.
     """
     place = Path(place)
@@ -133,25 +140,42 @@ def _name(info):
 
 
 def _of_folder(folder, leave_out) -> Iterator[Entry]:
-    for home, folders, files in os.walk(folder):
+    closed = []
+    for home, folders, files in os.walk(folder, onerror=closed.append):
         home = Path(home)
         folders[:] = sorted(f for f in folders if (home / f).resolve() != leave_out)
         links = [name for name in folders if (home / name).is_symlink()]
         for name in sorted(files + links):
             path = home / name
-            is_ordinary = path.is_file() and not path.is_symlink()
             yield Entry(
                 path.relative_to(folder).parts,
                 lambda path=path: path.open("rb"),
                 _changed(path),
-                "" if is_ordinary else UNORDINARY,
+                "" if _is_ordinary(path) else UNORDINARY,
             )
+    for error in closed:
+        if (path := Path(error.filename)) == folder:
+            raise ValueError(f"{folder} cannot be looked into ({error.strerror}).")
+        fault = CLOSED.format(error.strerror)
+        yield Entry((*path.relative_to(folder).parts, ""), io.BytesIO, None, fault)
+
+
+def _is_ordinary(path):
+    """Whether it is no folder, link or device, nor one of them for all that can be seen."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # reading it will say why
+        return True
 
 
 def _changed(path):
     """When the file was last changed; a time that no calendar has is late."""
     try:
-        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+        seconds = path.lstat().st_mtime
+    except OSError:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return datetime.max.replace(tzinfo=UTC)
 

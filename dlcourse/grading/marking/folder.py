@@ -11,7 +11,7 @@ from dlcourse.grading.marking import collection, exports, gradebooks, moments, r
 from dlcourse.grading.marking.collection import NO_RULES, Rules
 from dlcourse.grading.marking.runs import Setting, run
 from dlcourse.grading.marking.store import Store
-from dlcourse.grading.marking.summary import not_graded
+from dlcourse.grading.marking.summary import MOST_LISTED, not_graded
 from dlcourse.grading.sandbox.execution import STRICT, UNTRUSTED
 
 
@@ -21,7 +21,7 @@ class Finished:
 
     rows: list[exports.Row]
     report: Path
-    notes: list[str]  # on results that cannot be kept, and on the gradebooks
+    notes: list[str]  # on times of nobody, results that cannot be kept, and the gradebooks
     unwritten: list[str]  # files of the output that could not be written
 
     @property
@@ -49,7 +49,14 @@ def grade_folder(
         unwritten = []
         books = gradebooks.filled(homework, rows, rules.roster)
         path = report.write(homework, rows, output, store, books, unwritten)
-        return Finished(rows, path, [*store.notes, *books.notes], unwritten)
+        notes = [*_strangers(hand_ins, rules), *store.notes, *books.notes]
+        return Finished(rows, path, notes, unwritten)
+
+
+def _strangers(hand_ins, rules):
+    if names := moments.of_nobody(rules.times, hand_ins):
+        shown = ", ".join(names[:MOST_LISTED]) + ", ..." * (len(names) > MOST_LISTED)
+        yield f"--times has times of what is no file and no student here: {shown}."
 
 
 def rules(deadline="", times="", roster_file="", name_pattern="") -> Rules:

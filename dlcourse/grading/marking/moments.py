@@ -1,6 +1,7 @@
 """When a hand-in came and when it was due, as an instructor writes it."""
 
 import csv
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def read_times(path) -> dict[str, datetime]:
             when = moment(row.get("handed_in") or "", f"{path}, line {number}")
             times[nfc(name.strip())] = when
     return times
+
+
+def of_nobody(times: dict[str, datetime], hand_ins: Iterable) -> list[str]:
+    """Names in `times` of what is neither a file nor a student of the hand-ins."""
+    known = {name for h in hand_ins for name in (nfc(h.file), h.named, h.student)}
+    return sorted(times.keys() - known)
 
 
 def moment(text: str, where: str) -> datetime:

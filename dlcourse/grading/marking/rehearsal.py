@@ -76,8 +76,7 @@ def rehearse(path, tell: Callable[[str], None] = lambda now: None) -> Rehearsal:
     Raises `OSError` if the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        data = file.read(submission.SIZE_LIMIT_BYTES + 1)
+    data = _bytes_of(path)
     found = Rehearsal(submission.homework_of(data))
     if path.suffix.lower() != ".ipynb":
         found.problems.append(f"The file must be called something.ipynb, not {path.name}.")
@@ -96,6 +95,19 @@ def rehearse(path, tell: Callable[[str], None] = lambda now: None) -> Rehearsal:
     _look_at(handed_in.cells, visible, found)
     _grade(visible, handed_in, data, (path, tell), found)
     return found
+
+
+def _bytes_of(path):
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name the notebook in it.")
+    try:
+        with path.open("rb") as file:
+            return file.read(submission.SIZE_LIMIT_BYTES + 1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"No such file: {path}. You are in {Path.cwd()}: go to the folder of your notebook "
+            "first, or give its whole path."
+        ) from error
 
 
 def _visible(cells):

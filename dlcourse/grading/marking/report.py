@@ -241,5 +241,9 @@ def _template(name):
 def _put(path, text):
     """Write a file whole or not at all."""
     partial = beside(path)
-    partial.write_text(text, encoding="utf-8", errors="replace")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

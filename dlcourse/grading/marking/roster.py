@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Roster:
         self.header, self.rows = table[0], table[1:]
         self.members = tuple(_members(kind, self.header, self.rows))
         self._by_number = {m.number: m for m in self.members if m.number}
+        self._by_student = {m.student: m for m in self.members}
         self._by_name: dict[str, Member | None] = {}
         for member in self.members:
             for name in member.names:  # what two share names neither
@@ -46,7 +48,12 @@ class Roster:
         if platform and platform == self.kind and number:
             if number in self._by_number:
                 return self._by_number[number]
-        return self._by_name.get(key(student)) or self._by_name.get(key(number))
+        known = self._by_student.get(student) or self._by_name.get(key(student))
+        return known or self._by_name.get(key(number))
+
+    def is_shared(self, name: str) -> bool:
+        """Whether several are called so, and nobody alone."""
+        return self._by_name.get(key(name), ...) is None
 
     def column(self, *names: str) -> int | None:
         """Where the first of these columns stands, or None."""
@@ -54,7 +61,8 @@ class Roster:
 
 
 def read_roster(path) -> Roster:
-    """The roster in a CSV file; raises `ValueError` if it names no students."""
+    """The roster in a CSV file; raises `ValueError` if it names no students, or two
+    that nothing tells apart."""
     table, delimiter = read_table(path)
     found = [cell.strip().lower() for cell in table[0]] if table else []
     if {"id", "section"} <= set(found) and ("student" in found or "lastname" in found):
@@ -106,26 +114,33 @@ def key(name: str) -> str:
 
 
 def _members(kind, header, rows):
-    taken = set()
-    for line, row in enumerate(rows):
-        student = _student(kind, header, row)
-        if not student or (kind == CANVAS and _is_no_student(student, row)):
-            continue
+    """Whoever the rows name; raises `ValueError` where nothing tells two of them apart."""
+    told = [(line, row, _student(kind, header, row)) for line, row in enumerate(rows)]
+    told = [t for t in told if t[2] and not (kind == CANVAS and _is_no_student(t[2], t[1]))]
+    counts, taken = Counter(student for *_, student in told), {}
+    for line, row, student in told:
         number = _cell(header, row, "id" if kind == CANVAS else "identifier", "id")
         if kind == MOODLE:
             number = re.sub(r"^\D*", "", number)
-        names = {_cell(header, row, column) for column in NAMES + MORE} | {student}
-        names |= {name.partition("@")[0] for name in names if "@" in name}
-        last, _, first = student.partition(",")
-        names |= {f"{first} {last}"} if first else set()
-        if kind == MOODLE:
-            names.add(_cell(header, row, "identifier"))
-        shown = student
-        for mark in (number, str(line)):
-            if shown in taken:
-                shown = f"{student} {mark}"
-        taken.add(shown)
-        yield Member(shown, line, number, frozenset(key(name) for name in names) - {""})
+        names = frozenset(key(name) for name in _names(kind, header, row, student)) - {""}
+        if counts[student] > 1:  # none of them has the name for itself
+            others = (_cell(header, row, column) for column in MORE)
+            student = f"{student} {number or next(filter(None, others), '')}".strip()
+        if student in taken:
+            raise ValueError(
+                f"Rows {taken[student] + 2} and {line + 2} of the roster are both of {student}, "
+                "and nothing tells the two apart. Delete one, or give each an id or an email."
+            )
+        taken[student] = line
+        yield Member(student, line, number, names)
+
+
+def _names(kind, header, row, student):
+    names = {_cell(header, row, column) for column in NAMES + MORE} | {student}
+    names |= {name.partition("@")[0] for name in names if "@" in name}
+    last, _, first = student.partition(",")
+    names |= {f"{first} {last}"} if first else set()
+    return names | ({_cell(header, row, "identifier")} if kind == MOODLE else set())
 
 
 def _student(kind, header, row):

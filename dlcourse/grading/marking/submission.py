@@ -20,7 +20,7 @@ IMPORT = re.compile(
     r"|import[ \t]++([^\n;]++))",
     re.MULTILINE,
 )
-IMPORTED = re.compile(r"([\w.]++|\*)(?:\s++as\s++\w++)?+")
+IMPORTED = re.compile(r"([\w.]++|\*)(?:\s++as\s++\w++)?")
 NAMED = re.compile(r"homework='(\w{1,80})'")  # in the cell that loads the checks
 
 OK = "ok"

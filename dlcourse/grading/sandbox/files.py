@@ -102,8 +102,13 @@ def _in(stem):
 def shared_with(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that would be shown, because they lie in a folder of libraries."""
     shown = {path.resolve() for path in visible()}
-    places = ((path, path.resolve()) for path in paths)
+    places = ((path, real(path)) for path in paths)
     return [path for path, place in places if not shown.isdisjoint((place, *place.parents))]
+
+
+def real(path: Path) -> Path:
+    """Where links lead in the end; of links that lead in a circle, some place in it."""
+    return Path(os.path.realpath(path))  # Path.resolve raises there, before Python 3.13
 
 
 def without(roots: Iterable[Path], hidden_paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -55,7 +55,8 @@ def in_reach(paths):
     return found
 
 def load(name):
-    sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "Withheld"]
+    for withheld in [n for n, module in sys.modules.items() if module is None]:
+        del sys.modules[withheld]
     if importlib.import_module(name).__spec__.origin is None:
         raise ImportError("an empty folder")
 
@@ -162,7 +163,7 @@ def _probe_files(zygote, student, paths):
             f"{zygote.isolation}: {lying[0]} lies in a folder of libraries, which every notebook "
             "is shown. Move it out of there."
         )
-    paths = dict.fromkeys(p for path in paths for p in (path, path.resolve()))
+    paths = dict.fromkeys(p for path in paths for p in (path, files.real(path)))
     below = (p for path in paths for p in itertools.islice(_below(path), MOST_PROBED))
     places = {str(place): path for path in below for place in (path, zygote.shown(path))}
     for start in range(0, len(places), _AT_ONCE):

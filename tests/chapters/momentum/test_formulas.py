@@ -2,25 +2,28 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.optimize import brentq, minimize, minimize_scalar
 
 from dlcourse.chapters.momentum import conventions
 from dlcourse.optim import GrowingMomentum, Nesterov, walk
-from tests.chapters.momentum.test_statements import torch_path
 from tools.formula import one_based
 
 ALPHA, BETA = 0.13, 0.8
 
 
-@pytest.fixture
-def run(rng):
-    """A path of torch under drawn gradients, with its velocities: names of the page."""
-    gradients = rng.normal(size=(8, 3))
-    x = torch_path(np.zeros(3), gradients, lr=ALPHA, momentum=BETA)
-    v = np.vstack([np.zeros(3), -np.diff(x, axis=0) / ALPHA])
-    names = {"x": x, "v": v, "g": gradients}
-    return columns(names) | {r"\alpha": ALPHA, r"\beta": BETA}
+def torch_run(gradients, start=0.0, **settings):
+    """Points of torch.optim.SGD under these gradients, and the velocities that it keeps."""
+    x = torch.full(gradients.shape[1:], start, dtype=torch.float64, requires_grad=True)
+    sgd = torch.optim.SGD([x], **{"lr": ALPHA, "momentum": BETA} | settings)
+    points, velocities = [x.detach().numpy().copy()], [np.zeros(gradients.shape[1:])]
+    for grad in gradients:
+        x.grad = torch.from_numpy(grad)
+        sgd.step()
+        points.append(x.detach().numpy().copy())
+        velocities.append(sgd.state[x]["momentum_buffer"].numpy().copy())
+    return points, velocities
 
 
 def columns(paths):
@@ -43,7 +46,10 @@ def rate(h, beta):
 @pytest.mark.proves(
     "eq-heavy-ball-step", "eq-heavy-ball-sum", "eq-heavy-ball-two-point", by="independent"
 )
-def test_heavy_ball_is_torch(displayed, run):
+def test_heavy_ball_is_torch(displayed, rng):
+    gradients = rng.normal(size=(8, 3))
+    x, v = torch_run(gradients)
+    run = columns({"x": x, "v": v, "g": gradients}) | {r"\alpha": ALPHA, r"\beta": BETA}
     for k in range(1, 8):
         assert displayed("eq-heavy-ball-step").holds(run | {"k": k})
         assert displayed("eq-heavy-ball-sum").holds(run | {"k": k})
@@ -52,16 +58,15 @@ def test_heavy_ball_is_torch(displayed, run):
 
 @pytest.mark.proves("eq-heavy-ball-terminal", "eq-heavy-ball-cancel", by="independent")
 def test_the_moves_of_torch_settle_at_the_terminal_speed_and_at_the_cancelled_one(displayed):
-    for g in (1.7, -0.4):
-        names = {r"\alpha": ALPHA, r"\beta": BETA, "g": g}
-        for sign, label in [(1.0, "eq-heavy-ball-terminal"), (-1.0, "eq-heavy-ball-cancel")]:
+    for g in (1.7, 0.4):
+        moves = []
+        for sign in (1.0, -1.0):
             slopes = g * sign ** np.arange(200)[:, None]
-            path = torch_path(np.zeros(1), slopes, lr=ALPHA, momentum=BETA)[:, 0]
-            move = path[-2] - path[-1] if sign > 0 else abs(path[-2] - path[-1])
-            if label == "eq-heavy-ball-terminal":
-                assert displayed("eq-heavy-ball-terminal").value(names) == pytest.approx(move)
-            else:
-                assert displayed("eq-heavy-ball-cancel").value(names) == pytest.approx(move)
+            points, _ = torch_run(slopes)
+            moves.append(abs(points[-1] - points[-2]).item())
+        names = {r"\alpha": ALPHA, r"\beta": BETA, "g": g}
+        assert displayed("eq-heavy-ball-terminal").value(names) == pytest.approx(moves[0])
+        assert displayed("eq-heavy-ball-cancel").value(names) == pytest.approx(moves[1])
 
 
 # The plane
@@ -69,12 +74,9 @@ def test_the_moves_of_torch_settle_at_the_terminal_speed_and_at_the_cancelled_on
 
 @pytest.mark.proves("eq-heavy-ball-matrix", by="independent")
 def test_a_step_on_one_axis_is_the_matrix(displayed):
-    lam, x = 2.7, np.array([1.7])
-    points, v = [x], [np.zeros(1)]
-    for _ in range(4):  # torch, a step at a time, as each gradient depends on the point
-        slopes = lam * np.stack(points)
-        points = list(torch_path(x, slopes, lr=ALPHA, momentum=BETA))
-        v.append((points[-2] - points[-1]) / ALPHA)
+    lam, points = 2.7, [np.array([1.7])]
+    for _ in range(4):  # again from the start, as each gradient depends on the point
+        points, v = torch_run(lam * np.stack(points), start=1.7)
     pairs = np.stack([ALPHA * np.ravel(v), np.ravel(points)])
     R = pairs[:, 1:3] @ np.linalg.inv(pairs[:, :2])  # what takes two pairs to the next
     names = columns({"x": points, "v": v}) | {r"\alpha": ALPHA, r"\beta": BETA, "R": R}
@@ -93,8 +95,7 @@ def test_eigenvalues_rate_and_powers_are_those_of_the_matrix(displayed, rng):
         for sign, root in [(1, first), (-1, second)]:
             asked = names | {r"\sigma_{1,2}": root, r"\pm": sign}
             assert displayed("eq-heavy-ball-eigenvalues").holds(asked, rtol=1e-7)
-        asked = {r"\rho": abs(first) if abs(first) > abs(second) else abs(second)}
-        asked |= {"s": 1 + beta - h, r"\beta": beta}
+        asked = {r"\rho": max(abs(first), abs(second)), "s": 1 + beta - h, r"\beta": beta}
         assert displayed("eq-heavy-ball-radius").holds(asked, rtol=1e-7)
         asked = {"R": R, "I": np.eye(2), r"\sigma_1": first, r"\sigma_2": second, "k": 3}
         assert displayed("eq-heavy-ball-power").holds(asked, rtol=1e-7)
@@ -220,10 +221,11 @@ def test_sutskevers_velocity_keeps_the_rates_of_its_gradients(displayed, rng):
 @pytest.mark.proves("eq-heavy-ball-average", "eq-heavy-ball-dampening", by="independent")
 def test_average_and_dampening_are_torch_with_the_right_settings(displayed, rng):
     gradients = rng.normal(size=(6, 3))
-    x = torch_path(np.zeros(3), gradients, lr=ALPHA * (1 - BETA), momentum=BETA)
-    a = np.vstack([np.zeros(3), -np.diff(x, axis=0) / ALPHA])
-    damped = torch_path(np.zeros(3), gradients, lr=ALPHA, momentum=BETA, dampening=BETA)
-    v = np.vstack([np.zeros(3), -np.diff(damped, axis=0) / ALPHA])
+    x, _ = torch_run(gradients, lr=ALPHA * (1 - BETA))
+    _, v = torch_run(gradients, dampening=BETA)
+    a = [torch.zeros(3, dtype=torch.float64)]
+    for grad in gradients:  # as torch.optim.Muon averages
+        a.append(a[-1].lerp(torch.from_numpy(grad), 1 - BETA))
     for k in range(1, 6):
         names = columns({"x": x, "a": a, "v": v, "g": gradients}) | {"k": k}
         names |= {r"\alpha": ALPHA, r"\beta": BETA}

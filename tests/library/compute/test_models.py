@@ -41,11 +41,15 @@ def test_groups_divide_the_cost_of_a_convolution_and_its_weights():
     assert parts.convolution_params((8, 16), 25, 8, bias=True) == 16 * 25 + 16
 
 
-@pytest.mark.parametrize(
-    "row", architectures.exactness().rows, ids=lambda r: f"{r.name} {r.quantity}"
-)
-def test_every_row_of_the_reference_is_met_exactly(row):
-    assert row.error == 0, f"{row.name}: {row.quantity} {row.ours:,}, {row.source} {row.expected:,}"
+def test_every_row_of_the_reference_is_met_exactly():
+    rows = architectures.exactness().rows  # no parameters: each test process would count them first
+    wrong = [
+        f"{row.name}: {row.quantity} {row.ours:,}, {row.source} {row.expected:,}"
+        for row in rows
+        if row.error
+    ]
+    assert rows
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("row", ORACLE["rows"], ids=label)

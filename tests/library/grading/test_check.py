@@ -214,6 +214,13 @@ def test_what_is_not_there_is_called_so():
     assert not Feedback("q1", (), "not answered yet.").is_passed
 
 
+@pytest.mark.bad_input
+@pytest.mark.parametrize("asked", [["q1", "q2"], 1, np.zeros(2)])
+def test_what_is_no_name_of_a_question_is_refused_in_words(asked):
+    with pytest.raises(ValueError, match="must be one of q1, q2, q3, q4, q5, got "):
+        opened("logistic_regression")(asked)
+
+
 def test_the_checks_survive_what_students_do_to_names():
     solution = homework().question("q1").solution
     check = opened("logistic_regression", solution, "expect = test = None\nattempt = 3")

@@ -1,15 +1,17 @@
 """The folder of submissions: whose file it is, when it came, which one counts."""
 
+import errno
 import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from dlcourse.grading.marking import entries
 from dlcourse.grading.marking.collection import COUNTS, NOTHING, Rules, collect
-from dlcourse.grading.marking.moments import last_moment, moment, read_times
+from dlcourse.grading.marking.moments import last_moment, moment, of_nobody, read_times
 from dlcourse.grading.marking.roster import Roster
 from tests.library.grading.samples import from_cells, homework, submission
 
@@ -74,6 +76,27 @@ def test_what_is_no_notebook_gets_a_row_and_what_systems_leave_gets_none(tmp_pat
     assert {h.status for h in rows.values()} == {"wrong file name"}
     assert all("ordinary file" in rows[name].message for name in odd)
     assert not any(h.digest for h in rows.values())
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_row_that_says_so(tmp_path, monkeypatch):
+    for name in ("anna/h.ipynb", "ben/h.ipynb", "dr. carl/h.ipynb"):
+        put(tmp_path, name)
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name in ("anna", "dr. carl"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    rows = found(tmp_path)
+    assert {file: (h.student, h.status) for file, h in rows.items()} == {
+        "anna/": ("anna", "unreadable"),
+        "ben/h.ipynb": ("ben", "counts"),
+        "dr. carl/": ("dr. carl", "unreadable"),
+    }
+    assert "Permission denied" in rows["anna/"].message
+    assert rows["anna/"].handed_in is None
 
 
 def test_the_last_hand_in_of_a_student_counts(tmp_path):
@@ -166,6 +189,19 @@ def test_accents_and_leading_dots_make_no_second_student(tmp_path):
     assert sum(h.status == COUNTS for h in rows.values()) == 3
     assert "begins with a dot" in rows[".ben.ipynb"].message
     assert rows[".ipynb"].status == "wrong file name"
+
+
+def test_times_of_what_is_not_there_are_named(tmp_path):
+    put(tmp_path, "anna/h.ipynb")
+    put(tmp_path, "ben.ipynb")
+    put(tmp_path, "7.ipynb")
+    (tmp_path / "times.csv").write_text(
+        "file,handed_in\nanna/h.ipynb,2026-10-01\nben,2026-10-01\n7,2026-10-01\nida,2026-10-01\n"
+        "ana/h.ipynb,2026-10-01\nBen,2026-10-01\n"
+    )
+    roster = Roster("", [["student", "id"], ["carl", "7"], ["ida", "8"]])
+    hand_ins = collect(tmp_path, None, Rules(roster=roster))
+    assert of_nobody(read_times(tmp_path / "times.csv"), hand_ins) == ["Ben", "ana/h.ipynb"]
 
 
 def test_times_come_from_a_list_where_there_is_one(tmp_path):

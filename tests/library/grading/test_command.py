@@ -74,7 +74,7 @@ def lists(folder):
     """The options with the instructor's own lists."""
     folder.mkdir()
     (folder / "times.csv").write_text(
-        "student,handed_in\nanna,2026-10-01T12:00Z\nben,2026-10-03T12:00Z\n"
+        "student,handed_in\nanna,2026-10-01T12:00Z\nben,2026-10-03T12:00Z\nbne,2026-10-03T12:00Z\n"
     )
     (folder / "class.csv").write_text("student\nanna\nben\nida\n")
     return "--times", folder / "times.csv", "--roster", folder / "class.csv"
@@ -109,6 +109,7 @@ def test_a_homework_from_release_to_marks(tmp_path):
     assert " graded, 0 not graded, " in output
     assert " late, 1 with several hand-ins." in output
     assert "These marks are untrusted" in output
+    assert "--times has times of what is no file and no student here: bne." in squeezed(output)
     assert "Refused: fritz.pdf: Its name does not end in .ipynb" in output
     rows = marks(grades)
     points = {file: (row["status"], row["points"], row["counts"]) for file, row in rows.items()}
@@ -234,6 +235,7 @@ def test_what_can_be_written_is_written_and_the_rest_is_said(tmp_path):
     output = dlcourse("grade", "hw1", submissions, "-o", grades, UNTRUSTED, "--workers", 1, code=1)
     assert "anna/report.html cannot be written (Is a directory)" in squeezed(output)
     assert "results.sqlite cannot be written" in squeezed(output)
+    assert not [*grades.rglob("*.partial")]
     assert {row["points"] for row in marks(grades).values()} == {"23"}
     assert sorted(path.name for path in (grades / "students" / "ben").iterdir()) == [
         "report.html",
@@ -267,7 +269,8 @@ def test_mistakes_at_the_command_are_one_line(tmp_path, monkeypatch):
         ("grade", "hw1", tmp_path, "--roster", tmp_path / "no.csv"): "No such file",
         ("grade", "hw1", tmp_path, "-o", tmp_path): "choose another folder for the output",
         ("release", tmp_path / "no.ipynb"): "is not a master notebook",
-        ("submit-check", tmp_path / "no.ipynb"): "No such file",
+        ("submit-check", tmp_path / "no.ipynb"): "go to the folder of your notebook first",
+        ("submit-check", tmp_path): "is a folder. Name the notebook in it.",
     }
     for arguments, words in lines.items():
         output = dlcourse(*arguments, code=2)

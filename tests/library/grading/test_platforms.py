@@ -190,6 +190,40 @@ def test_a_name_that_two_share_is_neithers(tmp_path):
     assert roster.find("student02").student == "student02"
 
 
+TWINS = "student,email,id\nSame Name,one@example.edu,{}\nSame Name,two@example.edu,{}\n"
+
+
+@pytest.mark.parametrize("ids", [("7", "8"), ("", "")])
+def test_what_only_bears_the_name_of_two_is_counted_for_neither(tmp_path, ids):
+    (tmp_path / "roster.csv").write_text(TWINS.format(*ids))
+    (tmp_path / "in").mkdir()
+    for name in ("Same Name", "two@example.edu"):
+        (tmp_path / "in" / f"{name}.ipynb").write_bytes(submission(homework(), note=name))
+    roster = read_roster(tmp_path / "roster.csv")
+    rows = collect(tmp_path / "in", homework(), Rules(roster=roster))
+    one, two = roster.members
+    assert [(h.student, h.file, h.status) for h in rows] == [
+        ("Same Name", "Same Name.ipynb", COUNTS),
+        (one.student, "", NOTHING),
+        (two.student, "two@example.edu.ipynb", COUNTS),
+    ]
+    assert "Several on the roster" in rows[0].message
+    assert roster.find(one.student) is one
+
+
+def test_names_that_differ_in_their_writing_only_are_told_apart_by_it(tmp_path):
+    (tmp_path / "roster.csv").write_text("student\nAnna-Maria\nAnna Maria\n")
+    roster = read_roster(tmp_path / "roster.csv")
+    assert [roster.find(m.student) for m in roster.members] == [*roster.members]
+    assert roster.find("annamaria") is None
+
+
+def test_a_roster_with_two_rows_that_nothing_tells_apart_is_refused(tmp_path):
+    (tmp_path / "roster.csv").write_text("student\nSame Name\nanna\nSame Name\n")
+    with pytest.raises(ValueError, match="Rows 2 and 4 of the roster .* id or an email"):
+        read_roster(tmp_path / "roster.csv")
+
+
 def test_a_roster_without_students_is_refused(tmp_path):
     for text in ("a,b\n1,2\n", ""):
         (tmp_path / "roster.csv").write_text(text)

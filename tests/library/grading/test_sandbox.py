@@ -24,6 +24,7 @@ from dlcourse.grading.sandbox.execution import (
 )
 from dlcourse.grading.sandbox.inside import confine, landlock
 from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.unprotected import Unprotected, UnprotectedRun
 from tests import ROOT
 from tests.library.grading import samples
 from tests.library.grading.attacks import homework, weak_zygote, world
@@ -122,7 +123,8 @@ def test_the_sandbox_holds_its_own_proof(where, tmp_path, monkeypatch):
 
 ALL_MODULES = """
 import importlib, pkgutil, sys, dlcourse
-sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != "Withheld"]
+for name in [n for n, module in sys.modules.items() if module is None]:
+    del sys.modules[name]
 def importable():
     found = []
     for module in pkgutil.walk_packages(dlcourse.__path__, "dlcourse.", onerror=lambda name: None):
@@ -166,6 +168,52 @@ def test_an_import_that_is_withheld_says_why(where):
                 assert outcome.error.type == "ModuleNotFoundError"
                 assert f"{module} answers a question of this homework" in outcome.error.text
             assert student.outcomes[2].error is None
+
+
+LOOK_UPS = """
+import importlib.util, sys
+def looked_up():
+    return [str(importlib.util.find_spec(n)) for n in ("sklearn", "scipy.optimize")]
+def loaded():
+    return sorted(n for n, m in sys.modules.items() if m and n.startswith("scipy.optimize"))
+"""
+
+
+class Rehearsed(Unprotected):
+    """As `submit-check` runs a notebook where there is no sandbox."""
+
+    def new_run(self, *about):
+        run = UnprotectedRun(*about)
+        run.watch = lambda position: None
+        return run
+
+
+@pytest.mark.parametrize("kind", [Executor, Rehearsed])
+def test_a_library_that_asks_for_a_withheld_module_is_told_that_it_is_not_there(kind):
+    with kind(hidden_modules=["sklearn", "scipy.optimize"]) as executor:
+        with executor.run([LOOK_UPS], seed_material=b"") as student:
+            assert student.looked_up() == ["None", "None"]
+            assert student.loaded() == []
+
+
+def test_torch_can_be_warm_while_what_it_could_use_is_withheld():
+    pytest.importorskip("torch")  # its optimizers ask for sklearn, and do without
+    flagged = samples.homework("logistic_regression").flagged
+    cells = [
+        "import torch\ndef step():\n    w = torch.nn.Parameter(torch.ones(1))\n"
+        "    (3 * w).backward()\n    torch.optim.SGD([w], lr=1).step()\n    return w"
+    ]
+    with Executor(with_torch=True, hidden_modules=flagged) as executor:
+        with executor.run(cells, seed_material=b"") as student:
+            assert student.step().tolist() == [-2.0]
+
+
+def test_links_that_lead_in_a_circle_among_what_was_handed_in_stop_no_run(tmp_path):
+    (tmp_path / "anna.ipynb").symlink_to("ben.ipynb")
+    (tmp_path / "ben.ipynb").symlink_to("anna.ipynb")
+    (tmp_path / "carl").symlink_to(tmp_path)
+    with Executor(private=[tmp_path, tmp_path / "anna.ipynb"]) as executor:
+        assert executor.zygote.is_alive()
 
 
 @pytest.mark.parametrize("where", WHERE, indirect=True)

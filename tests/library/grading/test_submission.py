@@ -1,6 +1,7 @@
 """Bytes handed in are read without trust: a clear verdict, whatever they are."""
 
 import json
+import re
 import time
 import tracemalloc
 
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcourse.grading.marking import similarity, submission
+from dlcourse.grading.sandbox import protocol
+from dlcourse.grading.sandbox.inside import magics
 from tests.library.grading.samples import from_cells, homework
 from tests.library.grading.samples import submission as filled
 
@@ -222,3 +225,39 @@ def test_padding_and_towers_hide_no_import():
     for padding in ("#" + ".a" * 50_000, "x = 1\n" * 50_000, "# " + "y" * 200_000):
         source = f"{padding}\nimport dlcourse.losses  # {'.a' * 200}"
         assert submission.imports_of([source], ["dlcourse.losses"]) == ["dlcourse.losses"]
+
+
+def groups_that_go_on_after_a_failure(pattern):
+    """Possessive groups with a branch that can fail after it has read something."""
+    parser = re._parser
+
+    def cannot_fail(step):
+        operation, about = step
+        return operation is parser.MAX_REPEAT and about[0] == 0
+
+    def walk(steps):
+        for operation, about in steps:
+            if operation in (parser.POSSESSIVE_REPEAT, parser.ATOMIC_GROUP):
+                body = list(about if operation is parser.ATOMIC_GROUP else about[2])
+                branches = body[0][1][1] if body[0][0] is parser.BRANCH else [body]
+                if not all(cannot_fail(step) for branch in branches for step in branch[1:]):
+                    yield body
+            for part in about if isinstance(about, tuple | list) else [about]:
+                for inner in part if isinstance(part, list) else [part]:
+                    if isinstance(inner, parser.SubPattern):
+                        yield from walk(inner)
+
+    return [*walk(parser.parse(pattern.pattern, pattern.flags))]
+
+
+def test_a_possessive_group_with_a_look_ahead_behind_its_first_sign_is_found():
+    assert groups_that_go_on_after_a_failure(re.compile("'(?:[^']++|'(?!''))*+'"))
+    assert not groups_that_go_on_after_a_failure(re.compile(r"'(?:[^']++|\\.?)*+'"))
+
+
+@pytest.mark.parametrize("module", [magics, protocol, submission])
+def test_code_is_read_alike_by_each_python(module):
+    """Python before 3.11.5 goes on from where a branch of a possessive group has failed."""
+    patterns = [value for value in vars(module).values() if isinstance(value, re.Pattern)]
+    assert patterns
+    assert not any(map(groups_that_go_on_after_a_failure, patterns))

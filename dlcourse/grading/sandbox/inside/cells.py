@@ -17,7 +17,7 @@ import warnings
 import numpy as np
 
 from dlcourse.grading.sandbox import values
-from dlcourse.grading.sandbox.inside import whereabouts
+from dlcourse.grading.sandbox.inside import whereabouts, withheld
 from dlcourse.grading.sandbox.inside.magics import plain_python
 from dlcourse.grading.sandbox.protocol import Pipe
 
@@ -142,7 +142,7 @@ def _seed_everything(seed_material):
 def described(error: BaseException) -> list[str]:
     """Type and message of an exception, and the line of the notebook that raised it."""
     try:
-        text = str(error)
+        text = withheld.why(error) or str(error)
     except BaseException:
         text = "(its message cannot be read)"
     line = None

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 
 _KEEPS_ITS_BODY = ("%%time", "%%timeit", "%%capture", "%%prun")
+# Where a branch can fail after it has read something, the group is not possessive: Python before
+# 3.11.5 would go on from there. What follows it never fails, so nothing is tried twice.
 _TEXT = r"""
-    '{3}(?:[^'\\]++|\\.?|'(?!''))*+(?:'{3}|\Z) | "{3}(?:[^"\\]++|\\.?|"(?!""))*+(?:"{3}|\Z)
+    '{3}(?:[^'\\]++|\\.?|'(?!''))*(?:'{3}|\Z) | "{3}(?:[^"\\]++|\\.?|"(?!""))*(?:"{3}|\Z)
     | '(?:[^'\\\n]++|\\.?)*+'? | "(?:[^"\\\n]++|\\.?)*+"?
 """
 _PIECE = re.compile(
