@@ -36,7 +36,7 @@ def attention() -> Figure:
         f"tokens for the smallest model; the largest reaches "
         f"{data[f'{SIZES[-1]:g}'][-1]:.0f}% at the right end.",
         alt="Straight rising lines on two logarithmic axes, one a size of model, the smallest "
-        "model's on top; a dotted horizontal line marks one hundred percent.",
+        "model's on top; a dotted horizontal line marks where they equal the rest.",
     )
 
 
