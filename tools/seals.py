@@ -1,28 +1,38 @@
 """Words under seal: what no test can evaluate is kept as it was read, and a change shows itself.
 
-A page's words are sealed in `tests/book/seals/`, one sentence a line. A display that a test
-evaluates stands there by its label and words, one that none can with its LaTeX. An inline formula
-that repeats an evaluated display names it, so that a change of the one shows in the other. The
-tests fail where page and seal differ. `make seal` shows the difference and seals the page as it is:
-look at what it shows.
+A page's words are sealed in `tests/book/seals/`, one sentence a line. Displays stand there too,
+also those that a test evaluates: two changes may hide each other from the numbers. An inline
+formula that repeats an evaluated display names it, so that a change of the one shows in the other.
+A chapter's seal has the comments of its code besides, and the words of its figures and claims, and
+each room of the package has a seal of its docstrings. The tests fail where page and seal differ.
+`make seal` shows the difference and seals the page as it is: look at what it shows.
 """
 
 import difflib
 import functools
+import json
 import re
 from pathlib import Path
 
 import yaml
 
 from tools import statements
+from tools.formula.docstrings import docstrings
 from tools.formula.lexer import RELATIONS, tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("tests", "book", "seals")
 DISPLAYS = FOLDER / "displays.yml"
-SENTENCE = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[^\s\d])")
-COST = re.compile(r"^\*\*Cost\*\* .*$", re.MULTILINE)  # tools/chapters.py writes it
-TEXT = re.compile(r"\\text\{[^{}]*\}")
+SENTENCE = re.compile(r"(?<=[^\d\s.][.!?])\s+(?=[^\s\d])")
+COST = re.compile(  # tools/chapters.py writes it
+    r"^\*\*Cost\*\* about \d+ minutes to read, \d+ s to run on one core\.$", re.MULTILINE
+)
+DATA = ("errata.yml", "slides.yml", "references.bib")  # of the book, which its pages show
+NO_BOOK = {"dlcourse.cli", "dlcourse.grading"}  # they state nothing of what the book teaches
+COMMENT = re.compile(r"(?:^ *|  )# .*$", re.MULTILINE)
+SPOKEN = re.compile(  # in an output
+    r'aria-label="([^"]*)"|<figcaption>(.*?)</figcaption>|<li>(.*?)</li>', re.DOTALL
+)
 KEPT = re.compile(r"\s*(?:[:`|#]|[-*+] |\d+\. )")  # a line that begins like this stands alone
 FORMULA = re.compile(r"(?<![\\$])\$(?!\$)(?P<tex>[^$]+?)(?<!\\)\$(?!\$)")
 
@@ -36,31 +46,38 @@ def displays(root=ROOT):
 
 
 def sources(root=ROOT):
-    """Text of each page of the book, and of the errata, by the name of its seal."""
-    found = {
-        path.removeprefix("book/").replace("/", "-").rpartition(".")[0]: text
-        for path, text in statements.pages(root).items()
-    }
-    errata = Path(root, "book", "errata.yml")
-    return found | ({"errata.yml": errata.read_text(encoding="utf-8")} if errata.exists() else {})
+    """What a reader reads, by the name of its seal: pages, data that pages show, docstrings."""
+    found = {}
+    for path, text in statements.pages(root).items():
+        name = path.removeprefix("book/").replace("/", "-").rpartition(".")[0]
+        is_chapter = path.endswith(".ipynb")
+        found[name] = text + (spoken(Path(root, path)) if is_chapter else "")
+    for path in (Path(root, "book", name) for name in DATA):
+        if path.exists():
+            found[path.name] = path.read_text(encoding="utf-8")
+    for name, text in docstrings(root):
+        room = ".".join(name.split(".")[:2])
+        if text and "._" not in name and room not in NO_BOOK:  # the private is not shown
+            found[room] = f"{found.get(room, '')}# {name}\n\n{text}\n\n"
+    return found
+
+
+def spoken(path):
+    """The words of a chapter's code cells: comments, and captions, texts and claims of outputs."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    found = []
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        found += [comment.strip() for comment in COMMENT.findall("".join(cell["source"]))]
+        for output in cell["outputs"]:
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            found += ["".join(groups) for groups in SPOKEN.findall(html)]
+    return "".join(f"\n\n{words}" for words in found)
 
 
 def words(text, evaluated):
     """The words of a page; `evaluated` has the tokens of the displays that a test evaluates."""
-    text = COST.sub("", text)
-    text = statements.STATEMENT.sub(lambda match: _display(match, evaluated), text)
-    text = FORMULA.sub(lambda match: match[0] + _repeated(match["tex"], evaluated), text)
+    text = FORMULA.sub(lambda m: m[0] + _repeated(m["tex"], evaluated), COST.sub("", text))
     return "".join(f"{line}\n" for block in re.split(r"\n\s*\n", text) for line in _lines(block))
-
-
-def _display(match, evaluated):
-    if match["kind"]:
-        return match[0]
-    if match["eq"] in evaluated:
-        kept = " ".join(TEXT.findall(match["tex"]))  # words in a display are only words
-    else:
-        kept = " ".join(tokens(match["tex"]))
-    return f"\n\n{kept} ({match['eq']})\n\n"
 
 
 def _repeated(tex, evaluated):

@@ -7,8 +7,9 @@
 
 When the test has passed, the display's mutants (`tools/formula/mutants.py`) are asked the same. One
 that answers as the display does was not noticed: the test fails, unless `seals/displays.yml` says
-why no number can tell the two apart. So a test may not be parametrized: it asks in a loop. Where a
-hypothesis is hurt it asks `fails` in place of `holds`, which tells mutants that claim less.
+why no number can tell the two apart. The display itself is asked again too, and must answer as
+before. So a test may not be parametrized: it asks in a loop. Where a hypothesis is hurt it asks
+`fails` in place of `holds`, which tells mutants that claim less.
 """
 
 import pytest
@@ -58,12 +59,17 @@ class Outcome:
 
 
 def noticed(trial, listed=None):
-    """(faults, number of mutants, number of survivors, sides of its bounds that are held)."""
+    """(faults, number of mutants, number of survivors, sides of its bounds that are held).
+
+    Mutants that cannot be read or computed are told from the display by that, whatever is bound:
+    they are not counted.
+    """
     listed = seals.displays() if listed is None else listed
     reasons = listed["survivors"].get(trial.label, {})
     is_one_sided = trial.label in listed["one_sided"]
-    made = [what for what, _ in mutants(trial.tex)]
-    survivors = trial.survivors()
+    outcomes = [(what, trial.outcome(tex)) for what, tex in mutants(trial.tex)]
+    survivors = [what for what, outcome in outcomes if outcome == "survives"]
+    n_told = sum(outcome == "told" for _, outcome in outcomes)
     loose = [what for what in survivors if what.startswith(BOUND)]
     free = {*reasons, *(loose if is_one_sided else ())}
     faults = [
@@ -81,6 +87,13 @@ def noticed(trial, listed=None):
     ]
     if not all(answer for question, *_, answer in trial.asked if question != "value"):
         faults.append(f"{trial.label} did not hold, or fail, once when it was asked")
-    has_bounds = any(what.startswith(BOUND) for what in made)
+    if trial.outcome(trial.tex) != "survives":
+        faults.append(
+            f"{trial.label} answers otherwise when it is asked again, so that nothing is known of "
+            "its mutants. Cure: bind lists, no generators, and arrays that the test leaves alone."
+        )
+    elif not n_told:
+        faults.append(f"{trial.label}: no mutant is false. Cure: bind names, in place of phrases.")
+    has_bounds = any(what.startswith(BOUND) for what, _ in outcomes)
     sides = ("one" if loose else "both") if has_bounds else ""
-    return faults, len(made), len(survivors), sides
+    return faults, n_told + len(survivors), len(survivors), sides

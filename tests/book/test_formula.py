@@ -228,6 +228,31 @@ def test_a_trial_tells_what_no_number_it_was_asked_with_would_notice():
     assert trial.survivors() == []
 
 
+def test_a_mutant_that_cannot_be_computed_says_nothing_of_the_numbers():
+    trial = Trial("eq-planted", "y = f(x)")
+    assert trial.holds({"y": 4.0, "f": lambda x: x**2, "x": 2.0})
+    assert [trial.outcome(tex) for tex in ("y = f(x)", "y = f(y)", "y = f(a)", "y =")] == [
+        "survives",
+        "told",
+        "unread",
+        "unread",
+    ]
+
+
+def test_what_is_given_before_a_distribution_is_not_exchanged():
+    done = [what for what, _ in mutants(r"u \mid y \sim \mathcal{N}(m, v)")]
+    assert any(what.startswith("u becomes") for what in done)
+    assert not any(what.startswith("y becomes") for what in done)
+    assert any(what.startswith("y becomes") for what, _ in mutants(r"\mathbb{E}[u \mid y] = m"))
+
+
+def test_a_sum_runs_over_whole_numbers():
+    names = {"s": 3.0, "n": 2}
+    assert holds(r"s = \sum_{i=1}^n i", names)
+    with pytest.raises(Unread, match="to 2.5: bind whole numbers"):
+        holds(r"s = \sum_{i=1}^{n + 1 / 2} i", names)
+
+
 def test_a_trial_keeps_the_numbers_that_it_was_asked_with():
     trial, names = Trial("eq-planted", "y = a + b"), {"y": 3.0, "a": 2.0, "b": 1.0}
     assert trial.holds(names)

@@ -1,5 +1,7 @@
 """Every display is evaluated or sealed, and every page is as it was sealed."""
 
+import json
+
 import pytest
 
 from tests import ROOT
@@ -98,9 +100,9 @@ def test_words_are_sealed_a_sentence_a_line_with_the_label_of_what_is_evaluated(
         "A theorem for *convex* f.",
         "It needs two steps, {glue:text}`n` in all ($k$ is whole).",
         "",
-        "\\text{ for all } (eq-evaluated)",
+        "$$ a = b + c \\text{ for all } b $$ (eq-evaluated)",
         "",
-        "d \\in \\arg \\min f (eq-sealed)",
+        "$$ d \\in \\arg\\min f $$ (eq-sealed)",
         "",
         "Since $a = b + c$ [eq-evaluated], and $k = 1$, 3.5 hold.",
         "Then",
@@ -122,6 +124,8 @@ def test_words_are_sealed_a_sentence_a_line_with_the_label_of_what_is_evaluated(
         ("`n`", "`m`"),
         ("is whole", "is not whole"),
         (r"\arg\min", r"\arg\max"),
+        ("= b + c", "= c + b"),
+        ("= b + c", "= b + c + 0"),
         ("for all", "for some"),
         ("k = 1", "k = 2"),
         ("$a = b + c$,", "$a = b - c$,"),
@@ -143,9 +147,70 @@ def test_a_change_of_the_display_shows_in_the_formula_that_repeats_it():
 
 
 def test_wrapping_and_the_cost_of_a_chapter_are_no_change():
-    wrapped = PAGE.replace("two steps, ", "two\nsteps, ") + "\n**Cost** about 5 minutes.\n"
+    wrapped = PAGE.replace("two steps, ", "two\nsteps, ")
+    wrapped += "\n**Cost** about 35 minutes to read, 10 s to run on one core.\n"
     kept = [line for line in seals.words(wrapped, EVALUATED_HERE).splitlines() if line]
     assert kept == [line for line in seals.words(PAGE, EVALUATED_HERE).splitlines() if line]
+
+
+def test_a_line_on_the_cost_that_says_more_is_sealed():
+    assert "wrong" in seals.words("**Cost** about 5 minutes to read, and all wrong.\n", {})
+
+
+OUTPUT = """<figure><svg aria-label="A line that falls.">…</svg>
+<figcaption>It falls.</figcaption></figure><ul><li>✓ It falls to zero</li></ul>"""
+CELLS = [
+    {"cell_type": "markdown", "source": ["Words."]},
+    {
+        "cell_type": "code",
+        "source": ["x = 1  # the step\n", "# all of them\n", "y = '#1'"],
+        "outputs": [{"output_type": "stream", "text": "1"}, {"data": {"text/html": [OUTPUT]}}],
+    },
+]
+MODULE = '''"""Half the square."""
+
+def half(x):
+    r"""The half :math:`x / 2` of a convex one."""
+'''
+
+
+@pytest.fixture
+def little(tmp_path):
+    written = {
+        "book/chapter.ipynb": json.dumps({"cells": CELLS}),
+        "book/errata.yml": "- corrected: $x^+$",
+        "book/references.bib": "year = 1964",
+        "dlcourse/sums/halves.py": MODULE,
+        "dlcourse/cli/main.py": MODULE,
+        "dlcourse/_checks.py": MODULE,
+    }
+    for name, text in written.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "seal"),
+    [
+        ("book/chapter.ipynb", "the step", "the leap", "chapter"),
+        ("book/chapter.ipynb", "all of them", "some of them", "chapter"),
+        ("book/chapter.ipynb", "that falls", "that rises", "chapter"),
+        ("book/chapter.ipynb", ">It falls.", ">It rises.", "chapter"),
+        ("book/chapter.ipynb", "to zero", "to one", "chapter"),
+        ("book/errata.yml", "x^+", "x^-", "errata.yml"),
+        ("book/references.bib", "1964", "1965", "references.bib"),
+        ("dlcourse/sums/halves.py", "x / 2", "x / 3", "dlcourse.sums"),
+        ("dlcourse/sums/halves.py", "convex", "concave", "dlcourse.sums"),
+    ],
+)
+def test_comments_captions_claims_data_and_docstrings_are_sealed(little, name, old, new, seal):
+    assert set(seals.seal(little)) == {"chapter", "errata.yml", "references.bib", "dlcourse.sums"}
+    assert seals.differences(little) == {}
+    text = (little / name).read_text(encoding="utf-8")
+    assert old in text
+    (little / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert set(seals.differences(little)) == {seal}
 
 
 def test_sealing_shows_the_difference_and_keeps_the_page_as_it_is(tmp_path):
@@ -203,6 +268,23 @@ def test_a_bound_is_held_from_both_sides_where_it_is_attained():
     assert noticed(tight, NOTHING)[0::3] == ([], "both")
     (stale,) = noticed(tight, NOTHING | {"one_sided": {"eq-planted": "why"}})[0]
     assert "its bound moves" in stale
+
+
+def test_a_trial_that_cannot_be_asked_again_tells_nothing_and_fails():
+    worlds = [(0.5, {"x": 1.0}), (0.5, {"x": 3.0})]
+    for given, is_asked_again in ((worlds, True), ((world for world in worlds), False)):
+        trial = Trial("eq-planted", r"\mathbb{E} x^2 = a")
+        assert trial.holds({"a": 5.0}, given)
+        faults = noticed(trial, NOTHING)[0]
+        assert (
+            any("answers otherwise when it is asked again" in f for f in faults) != is_asked_again
+        )
+
+
+def test_a_phrase_that_is_a_whole_display_tells_nothing_and_fails():
+    trial = Trial("eq-planted", r"\frac{a}{b}")
+    assert trial.value({r"\frac{a}{b}": 2.0}) == 2.0
+    assert any("no mutant is false" in fault for fault in noticed(trial, NOTHING)[0])
 
 
 def test_a_display_that_did_not_hold_fails_although_nothing_was_asserted():

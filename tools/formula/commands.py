@@ -158,8 +158,10 @@ def places(parser, name, lower, upper, scope):
     """Values of an index: `i=1` to an end, `i \\in B`, or of a bound range those that fit."""
     relation, rest = lower[1:2] if lower[0] == name else lower[:1], lower[2:]
     if relation == ("=",):
-        first, last = (int(values.number(parser.of(ts)(scope))) for ts in (rest, upper))
-        return range(first, last + 1)
+        first, last = (values.number(parser.of(ts)(scope)) for ts in (rest, upper))
+        if first % 1 or last % 1:
+            raise Unread(f"{name!r} runs from {first} to {last}: bind whole numbers")
+        return range(int(first), int(last) + 1)
     if relation == (r"\in",):
         return parser.of(rest)(scope)
     if not hasattr(scope.names.get(name), "__iter__"):

@@ -31,9 +31,9 @@ BOUND = "the bound becomes"
 def mutants(tex: str) -> Iterator[tuple[str, str]]:
     """Pairs of what was done, and where, and the LaTeX that came of it, each once."""
     ts = tokens(tex)
-    seen, words = {" ".join(ts)}, _inside_words(ts)
+    seen, no_numbers = {" ".join(ts)}, _inside_words(ts) | _given(ts)
     for place in range(len(ts)):
-        if place in words:
+        if place in no_numbers:
             continue
         near = " ".join(ts[max(place - 3, 0) : place + 4])
         for what, changed in (*_exchanged(ts, place), *_lost(ts, place), *_scaled(ts, place)):
@@ -52,7 +52,7 @@ def _exchanged(ts, place):
         other = str((int(token) + 1) % 10)
         yield f"{token} becomes {other}", [*before, other, *after]
     if _is_symbol(token):
-        for other in sorted({t for t in ts if _is_symbol(t) and t != token})[:2]:
+        for other in sorted({t for t in ts if _is_symbol(t) and t != token}):
             yield f"{token} becomes {other}", [*before, other, *after]
     if token == r"\frac":
         above, middle = argument(ts, place + 1)
@@ -142,6 +142,16 @@ def _inside_words(ts):
                 places |= set(range(place + 1, argument(ts, place + 1)[1]))
             except Unread:
                 continue
+    return places
+
+
+def _given(ts):
+    """Places of y in `u | y ~`: it shapes the worlds, and has no number."""
+    places = set()
+    for start in (place for place, token in enumerate(ts) if token == r"\mid"):
+        rest = range(start, len(ts))
+        end = next((i for i in rest if ts[i] in RELATIONS | CLOSING), start)
+        places |= set(range(start + 1, end)) if ts[end] == r"\sim" else set()
     return places
 
 

@@ -31,18 +31,27 @@ class Trial(Display):
 
     def survivors(self) -> list[str]:
         """Mutants that answer every question as the page does: what was done, and where."""
-        return [what for what, tex in mutants(self.tex) if self._answers_alike(tex)]
+        return [what for what, tex in mutants(self.tex) if self.outcome(tex) == "survives"]
 
-    def _answers_alike(self, tex):
-        mutant = Display(self.label, tex)
-        return all(_is_alike(mutant, *asked) for asked in self.asked)
+    def outcome(self, tex: str) -> str:
+        """Whether a mutant `survives`, is `told` by an answer that differs, or only `unread`.
+
+        `unread`: no answer differs, and one cannot be read or computed. It tells the two apart,
+        and says nothing of the numbers that are bound.
+        """
+        mutant, is_read = Display(self.label, tex), True
+        for question, names, options, answer in self.asked:
+            try:
+                other = getattr(mutant, question)(*names, **options)
+            except Exception:  # what cannot be computed is told from what can
+                is_read = False
+                continue
+            if not _is_alike(other, answer):
+                return "told"
+        return "survives" if is_read else "unread"
 
 
-def _is_alike(mutant, question, names, options, answer):
-    try:
-        other = getattr(mutant, question)(*names, **options)
-    except Exception:  # what cannot be read or computed is told from what can
-        return False
+def _is_alike(other, answer):
     if isinstance(answer, Verdict):
         return bool(other) == bool(answer)
     return np.shape(other) == np.shape(answer) and np.allclose(other, answer, rtol=1e-9, atol=0)

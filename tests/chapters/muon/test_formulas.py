@@ -244,7 +244,7 @@ def test_decay_bounds_the_matrix_and_one_gradient_takes_it_there(displayed, rng)
 
 @pytest.mark.proves("eq-muon-overhead", by="worst case")
 def test_newton_schulz_costs_the_counted_products_and_most_for_a_square_matrix(displayed, rng):
-    for p, q in [(7, 7), (4, 9), (9, 8)]:
+    for p, q in [(7, 7), (4, 9), (9, 8), (8, 9)]:
         Counted.flops, n_rows = 0, 3
         newton_schulz(rng.normal(size=(p, q)).view(Counted))
         iterations = Counted.flops
@@ -254,8 +254,10 @@ def test_newton_schulz_costs_the_counted_products_and_most_for_a_square_matrix(d
         x.T @ y, y @ W.T
         names = {r"\text{Newton-Schulz}": iterations, r"\text{layer}": Counted.flops, "T": 5}
         names |= {"d": min(p, q), "D": max(p, q), "p": p, "q": q, r"\mathcal{B}": n_rows}
-        assert displayed("eq-muon-overhead").holds(names, tight=p == q)
-    assert displayed("eq-muon-overhead").holds(names, tight=True, rtol=0.02)  # almost square
+        shown = displayed("eq-muon-overhead")
+        assert shown.holds(names, tight=p == q)
+        is_almost_square = abs(p - q) == 1
+        assert not is_almost_square or shown.holds(names, tight=True, rtol=0.02)
 
 
 # Known truth

@@ -117,10 +117,10 @@ def test_a_tossed_vector_is_noise_of_its_own_length(displayed, rng):
     slope, noise, elsewhere = rng.normal(size=(3, 3, 1))
     worlds = [
         (0.3, {"x": {2: elsewhere}, "g": {2: elsewhere}}),
-        (0.35, {"x": {2: slope}, "g": {2: slope + noise}}),
-        (0.35, {"x": {2: slope}, "g": {2: slope - noise}}),
+        (0.35, {"x": {2: slope / 3}, "g": {2: slope + noise}}),
+        (0.35, {"x": {2: slope / 3}, "g": {2: slope - noise}}),
     ]
-    names = {SLOPE: lambda x: x, "x": {2: slope}, K: 2}
+    names = {SLOPE: lambda x: 3 * x, "x": {2: slope / 3}, K: 2}
     exact = {r"\sigma": np.linalg.norm(noise)}
     assert displayed("eq-sgd-noise").holds(names | exact, worlds, tight=True)
     assert displayed("eq-sgd-noise").holds(names | {r"\sigma": 3.0}, worlds)
@@ -203,10 +203,11 @@ def test_the_schedules_are_those_of_torch(displayed):
         make = partial(lr_scheduler.StepLR, step_size=length, gamma=0.3)
         names = {STEP: torch_rates(make, first, 12), r"\gamma": 0.3, "n": length, K: k}
         assert displayed("eq-schedule-step").holds(names | {ALPHA: first})
-    cosine = torch_rates(partial(lr_scheduler.CosineAnnealingLR, T_max=n), first, n + 1)
+    cosine = torch_rates(partial(lr_scheduler.CosineAnnealingLR, T_max=n), first, n + 2)
     for k in (1, 3, n):
         names = {STEP: cosine, ALPHA: first, "n": n, K: k}
         assert displayed("eq-schedule-cosine").holds(names, tight=k == n)
+    assert displayed("eq-schedule-cosine").fails(names | {K: n + 1})  # torch's rises again
     make = partial(lr_scheduler.LinearLR, start_factor=1 / n, total_iters=n - 1)
     warm_up = torch_rates(make, first, n)
     for k in (0, 2, n - 1):

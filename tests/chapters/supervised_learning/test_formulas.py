@@ -30,6 +30,7 @@ def risk(theta):
 
 def samples_of(n):
     """Every sample of n pairs as a world: its probability, empirical risk, best slope, a pair."""
+    worlds = []
     for drawn in itertools.product(PAIRS, repeat=n):
         p, x, y = np.array(drawn).T
 
@@ -37,7 +38,9 @@ def samples_of(n):
             return ((y - theta * x - 0.3) ** 2).mean()
 
         best = min(SLOPES, key=empirical)
-        yield p.prod(), {"R_n": empirical, r"\hat\theta": best, "X": x[0], "Y": y[0]}
+        names = {"R_n": empirical, r"\hat\theta": best, "X": x[0], "Y": y[0]}
+        worlds.append((p.prod(), names))
+    return worlds
 
 
 LOSS = {r"\ell": squared_error, "f": line, "R": risk}

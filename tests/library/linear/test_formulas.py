@@ -141,15 +141,19 @@ def test_the_gap_is_that_to_the_dual_at_the_residual(displayed, net):
 
 
 def test_with_its_signs_the_minimizer_is_one_linear_system_away(displayed, net, rng):
-    b_new, is_reached = minimizer(net.problem, np.zeros(4), net.lam, tolerance=0.0)
-    A = np.flatnonzero(b_new)
-    assert is_reached
-    assert 1 < len(A) < 4
-    b = np.where(b_new, b_new * rng.uniform(0.3, 3.0, size=4), 0.0)
-    names = net.names | {"G_{AA}": net.problem.gram[np.ix_(A, A)], "I": np.eye(len(A))}
-    names |= {r"b_A^{\text{new}}": column(b_new[A]), "b_A": column(b[A])}
-    names |= {"c_A": column(net.problem.moments[A]), "(G b)_A": column(net.problem.gram[A] @ b)}
-    assert displayed("dlcourse.linear.coordinate_descent._keeping_signs").holds(names)
+    # In the second one a coefficient has another sign than its moment.
+    alike = Problem(np.array([[1.0, 0.9], [0.9, 1.0]]), np.array([1.0, 0.5]), 1.0, net.a)
+    for problem, lam in ((net.problem, net.lam), (alike, 0.05)):
+        p = len(problem.moments)
+        b_new, is_reached = minimizer(problem, np.zeros(p), lam, tolerance=0.0)
+        A = np.flatnonzero(b_new)
+        assert is_reached
+        assert 1 < len(A) < 4
+        b = np.where(b_new, b_new * rng.uniform(0.3, 3.0, size=p), 0.0)
+        names = {"G_{AA}": problem.gram[np.ix_(A, A)], "I": np.eye(len(A)), "a": net.a}
+        names |= {r"b_A^{\text{new}}": column(b_new[A]), "b_A": column(b[A]), r"\lambda": lam}
+        names |= {"c_A": column(problem.moments[A]), "(G b)_A": column(problem.gram[A] @ b)}
+        assert displayed("dlcourse.linear.coordinate_descent._keeping_signs").holds(names)
 
 
 def test_columns_are_standardized_and_coefficients_led_back(displayed, X, y, net):
