@@ -19,6 +19,7 @@ COPIED = ["book", "dlcourse", "tests", "tools"]
 SETTINGS = ["pyproject.toml", "_toc.yml", "_config.yml"]
 SEALS = "tests/book/test_seals.py"
 NUMBERS = "tests/book/test_numbers_in_prose.py"
+PAGES = (".ipynb", ".md", ".yml", ".bib")
 TEST_OF = dict(proofs.evaluating(ROOT))
 
 # label: what stands in the display, what is planted
@@ -86,6 +87,14 @@ WORDS = {
         "{glue:text}`adam_peak` times",
     ),
     "a formula in a sentence": ("adam", r"falls from $\sigma^2$", r"falls from $\sigma$"),
+    "a remark in a display": (
+        "least_squares",
+        r"&& \text{approximation}",
+        r"&& \text{estimation}",
+    ),
+    "what is given in a display": ("training_cost", r"o \mid y", r"o \mid k"),
+    "sides that change places": ("supervised_learning", "(y - f)^2", "(f - y)^2"),
+    "the year of a reference": ("references.bib", "{2015}", "{2016}"),
     "a number in words": ("theorems", "Four kinds of failure", "Five kinds of failure"),
 }
 # what it is: page, what stands there, what is planted, and the number that is named
@@ -111,8 +120,8 @@ def planted(text, old, new):
 
 
 def plant(root, page, old, new):
-    """Change the Markdown of a page once, whatever its file."""
-    path = next(p for p in root.glob(f"book/{page}*") if p.suffix in (".ipynb", ".md", ".yml"))
+    """Change the text of a page once, whatever its file."""
+    path = next(p for p in root.glob(f"book/{page}*") if p.suffix in PAGES)
     if path.suffix != ".ipynb":
         path.write_text(planted(path.read_text(), old, new))
         return
@@ -167,6 +176,10 @@ def test_a_changed_word_breaks_the_seal_and_is_shown(printed, what):
     page, old, new = WORDS[what]
     assert f"FAILED {SEALS}::test_the_words_are_as_they_were_sealed[{page}]" in printed
     assert any(line.startswith("+") and new in line for line in printed.splitlines())
+
+
+def test_a_changed_docstring_breaks_the_seal_of_its_room(printed):
+    assert f"FAILED {SEALS}::test_the_words_are_as_they_were_sealed[dlcourse.linear]" in printed
 
 
 @pytest.mark.parametrize("what", NUMBERS_PLANTED)

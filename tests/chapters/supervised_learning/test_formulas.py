@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, optimize, stats
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.metrics import log_loss, mean_pinball_loss, mean_squared_error
 
@@ -166,10 +166,13 @@ def test_the_optimism_is_exact_over_all_errors(displayed, rng):
 @pytest.mark.proves("eq-erm-critical-ratio", by="truth")
 def test_ordering_a_unit_more_pays_up_to_the_critical_ratio(displayed):
     for price, cost in [(5.0, 1.0), (3.0, 1.8)]:
-        # The last unit earns the price with probability 1 - tau, and costs the cost.
-        tau = 1 - cost / price
+        # Demand is uniform from 0 to 1: an order is the probability that demand is below it.
+        def loss(order, price=price, cost=cost):  # what is sold is the smaller of the two
+            return cost * order - price * integrate.quad(min, 0, 1, (order,), points=[order])[0]
+
+        tau = optimize.minimize_scalar(loss, bounds=(0, 1), options={"xatol": 1e-10}).x
         names = {r"\tau": tau, r"\text{price}": price, r"\text{cost}": cost}
-        assert displayed("eq-erm-critical-ratio").holds(names)
+        assert displayed("eq-erm-critical-ratio").holds(names, rtol=1e-6)
         assert newsvendor.Product(price, cost).level == pytest.approx(tau)
 
 
