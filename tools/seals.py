@@ -63,12 +63,17 @@ def sources(root=ROOT):
 
 
 def spoken(path):
-    """The words of a chapter's code cells: comments, and captions, texts and claims of outputs."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    """The words of a chapter beside its text, cell by cell.
+
+    Comments in code; captions, texts and claims in outputs; tags that take a cell off the page.
+    """
     found = []
-    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
-        found += [comment.strip() for comment in COMMENT.findall("".join(cell["source"]))]
-        for output in cell["outputs"]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        found += [f"[{tag}]" for tag in tags if tag.startswith("remove")]
+        if cell["cell_type"] == "code":
+            found += [comment.strip() for comment in COMMENT.findall("".join(cell["source"]))]
+        for output in cell.get("outputs", []):
             html = "".join(output.get("data", {}).get("text/html", ""))
             found += ["".join(groups) for groups in SPOKEN.findall(html)]
     return "".join(f"\n\n{words}" for words in found)

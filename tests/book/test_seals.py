@@ -160,9 +160,10 @@ def test_a_line_on_the_cost_that_says_more_is_sealed():
 OUTPUT = """<figure><svg aria-label="A line that falls.">…</svg>
 <figcaption>It falls.</figcaption></figure><ul><li>✓ It falls to zero</li></ul>"""
 CELLS = [
-    {"cell_type": "markdown", "source": ["Words."]},
+    {"cell_type": "markdown", "metadata": {}, "source": ["Words."]},
     {
         "cell_type": "code",
+        "metadata": {"tags": ["hide-input"]},
         "source": ["x = 1  # the step\n", "# all of them\n", "y = '#1'"],
         "outputs": [{"output_type": "stream", "text": "1"}, {"data": {"text/html": [OUTPUT]}}],
     },
@@ -194,6 +195,12 @@ def little(tmp_path):
     ("name", "old", "new", "seal"),
     [
         ("book/chapter.ipynb", "the step", "the leap", "chapter"),
+        (
+            "book/chapter.ipynb",
+            '"metadata": {}',
+            '"metadata": {"tags": ["remove-cell"]}',
+            "chapter",
+        ),
         ("book/chapter.ipynb", "all of them", "some of them", "chapter"),
         ("book/chapter.ipynb", "that falls", "that rises", "chapter"),
         ("book/chapter.ipynb", ">It falls.", ">It rises.", "chapter"),
