@@ -18,17 +18,19 @@ from dlcourse.grading.homework import Homework
 from dlcourse.grading.recording import TESTS_USE, InProcess, attempt, namespace_of
 
 INSTALL = """\
-# Where the package is missing, as on Colab, this installs it; elsewhere it does nothing.
+# Where the package is missing, this installs it from its wheel, which lies beside this notebook.
 import importlib.util
+from pathlib import Path
 
 if importlib.util.find_spec("dlcourse") is None:
-    %pip install --quiet "{package}"
-    importlib.invalidate_caches()
-    if importlib.util.find_spec("dlcourse") is None:
+    wheels = sorted(Path.cwd().glob("dlcourse-*.whl"))
+    if not wheels:
         raise ModuleNotFoundError(
-            "dlcourse could not be installed. "
-            "Run `pip install {package}` in a terminal, then restart the kernel."
-        )"""
+            f"dlcourse is not installed, and no wheel of it, dlcourse-*.whl, lies in {Path.cwd()}. "
+            "Put it there, or upload it beside this notebook, and run this cell again."
+        )
+    %pip install --quiet "{wheels[-1]}EXTRA"
+    importlib.invalidate_caches()"""
 SETUP = """\
 # @title Run this cell first, and again after each restart. There is nothing to change in it.
 from dlcourse.grading.check import Checks
@@ -81,10 +83,14 @@ def release(homework: Homework, folder) -> tuple[Path, Path]:
     return path, bundle
 
 
+def install(homework: Homework) -> str:
+    """The cell that brings the package where it is missing, never by a bare name from an index."""
+    return INSTALL.replace("EXTRA", "[torch]" if homework.needs_torch else "")
+
+
 def student_notebook(homework: Homework) -> dict:
     """The students' notebook, nbformat 4.5, without outputs."""
-    package = "dlcourse[torch]" if homework.needs_torch else "dlcourse"
-    cells = [_code("install", INSTALL.format(package=package), hidden=True)]
+    cells = [_code("install", install(homework), hidden=True)]
     for place, piece in enumerate(homework.pieces):
         if piece.kind == "markdown":
             cells.append(_cell("markdown", f"text-{place}", piece.text))

@@ -13,17 +13,19 @@ from dlcourse.tables import Table
 from tools import chapters
 
 INSTALL = """\
-# Where the package is missing, as on Colab, this installs it; elsewhere it does nothing.
+# Where the package is missing, this installs it from its wheel, which lies beside this notebook.
 import importlib.util
+from pathlib import Path
 
 if importlib.util.find_spec("dlcourse") is None:
-    %pip install --quiet "dlcourse[torch]"
-    importlib.invalidate_caches()
-    if importlib.util.find_spec("dlcourse") is None:
+    wheels = sorted(Path.cwd().glob("dlcourse-*.whl"))
+    if not wheels:
         raise ModuleNotFoundError(
-            "dlcourse could not be installed. "
-            "Run `pip install dlcourse[torch]` in a terminal, then restart the kernel."
-        )"""
+            f"dlcourse is not installed, and no wheel of it, dlcourse-*.whl, lies in {Path.cwd()}. "
+            "Put it there, or upload it beside this notebook, and run this cell again."
+        )
+    %pip install --quiet "{wheels[-1]}[torch]"
+    importlib.invalidate_caches()"""
 NOTEBOOKS = {path.stem: chapters.read(path) for path in sorted(chapters.BOOK.glob("*.ipynb"))}
 *PARTS, BACK_MATTER = (
     [Path(entry["file"]).name for entry in part["chapters"]]
@@ -95,7 +97,7 @@ def test_a_table_says_how_thin_the_code_is():
 def test_the_first_code_cell_installs_the_package_where_it_is_missing(stem):
     first = code_cells(NOTEBOOKS[stem])[0]
     extra = "theorems" if stem == "theorems" else "torch"
-    assert first.source == INSTALL.replace("dlcourse[torch]", f"dlcourse[{extra}]")
+    assert first.source == INSTALL.replace("}[torch]", f"}}[{extra}]")
     assert first.metadata.tags == ["remove-cell"]
 
 

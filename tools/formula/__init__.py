@@ -4,11 +4,11 @@
     assert displayed("eq-adam-mean").holds(names)
 
 `displayed` reads the display of that label from its page, so that a sign changed in the text turns
-the test red. What the reader understands stands in `grammar` and `commands`, what the operators
-mean in `values`.
+the test red. What the reader understands stands in `grammar`, `commands` and `brackets`, what the
+operators mean in `values`.
 """
 
-from tools.formula import commands  # noqa: F401  the grammar finds there what reads a command
+from tools.formula import brackets, commands  # noqa: F401  the grammar finds there what reads what
 from tools.formula.displayed import Display, displayed
 from tools.formula.lexer import Unread
 from tools.formula.values import one_based

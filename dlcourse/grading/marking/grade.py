@@ -20,7 +20,7 @@ from dlcourse.grading.homework import Homework, Question, UnitTest
 from dlcourse.grading.marking import submission
 from dlcourse.grading.marking.results import GradedQuestion, GradedTest, RanCell, Result, ungraded
 from dlcourse.grading.recording import TESTS_USE, Call, attempt, namespace_of, replay
-from dlcourse.grading.release import INSTALL, SETUP
+from dlcourse.grading.release import SETUP, install
 from dlcourse.grading.sandbox.failures import (
     BadValue,
     CallTimeout,
@@ -121,10 +121,8 @@ def runnable(homework: Homework, cells: tuple[str, ...]) -> list[str]:
     Each keeps its place, so that the numbers in messages are those of the student's notebook. The
     cell with the visible tests is known by its beginning: after a fix of a test it is an older one.
     """
-    package = "dlcourse[torch]" if homework.needs_torch else "dlcourse"
-    install = _squeezed(INSTALL.format(package=package))
     checks = _squeezed(SETUP.partition("homework=")[0])
-    stand_ins = {install: "", checks: NO_CHECKS}
+    stand_ins = {_squeezed(install(homework)): "", checks: NO_CHECKS}
     begins = {cell: _squeezed(cell)[: len(checks)] for cell in cells}
     return [stand_ins.get(begins[cell], stand_ins.get(_squeezed(cell), cell)) for cell in cells]
 
