@@ -83,7 +83,7 @@ def shrinkage(sizes: Float[Array, " p"], lam: float, rng, n_steps: int = 1_000) 
 
     >>> shrinkage(np.array([1.0, 10.0]), lam=0.2, rng=np.random.default_rng(0), n_steps=500)
     size of g  inside Adam  formula  AdamW  AdamW formula
-    1          0.13         0.13     0.135  0.135
+    1          0.13         0.14     0.135  0.135
     10         0.82         0.82     0.135  0.135
     """
     learning_rate = 0.02

@@ -5,8 +5,10 @@ grader that was stopped, or had to wait for a processor, finds its clock where i
 time that the fork was ready to run, and was not let, is taken off.
 """
 
+import contextlib
 import os
 import time
+from pathlib import Path
 
 _LEAST_WAIT_SECONDS = 0.002
 _LONGEST_WAIT_SECONDS = 1.0  # a grader that was stopped charges at most this
@@ -22,6 +24,26 @@ class Budget:
 
     def __init__(self, wall_seconds: float):
         self.wall_seconds = self.left = wall_seconds
+
+
+class Delays:
+    """How long a process was ready and not let run, by its most delayed thread.
+
+    The second number of schedstat; where the kernel shows none, nothing was delayed.
+    """
+
+    def __init__(self, pid: int):
+        self.pid = pid
+        self.seen = {}  # nanoseconds that its threads waited for a processor, when last seen
+
+    def newly_seconds(self) -> float:
+        """Since the last call."""
+        before, self.seen = self.seen, {}
+        for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError):
+                self.seen[path] = int(path.read_text().split()[1])
+        new = (delay - before.get(path, 0) for path, delay in self.seen.items())
+        return max(new, default=0) / 1e9
 
 
 class Allowance:
@@ -54,7 +76,7 @@ class Allowance:
         self.unsettled += min(now - self.asked_at, max(self.granted, _LEAST_WAIT_SECONDS))
         self.asked_at = now
         if self.unsettled >= min(_LOOK_SECONDS, self.wall_left, self.budget.left):
-            spent = max(0.0, self.unsettled - self.fork.newly_delayed_seconds())
+            spent = max(0.0, self.unsettled - self.fork.delays.newly_seconds())
             self.wall_left -= spent
             self.budget.left -= spent
             self.unsettled = 0.0

@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dlcourse.grading.sandbox import bubblewrap, cgroups, files
+from dlcourse.grading.sandbox.allowance import Delays
 from dlcourse.grading.sandbox.failures import SandboxEnded
 from dlcourse.grading.sandbox.inside.confine import NOBODY, WRITABLE
 from dlcourse.grading.sandbox.limits import MEBIBYTE, Limits
@@ -35,24 +36,12 @@ class Fork:
     def __init__(self, pid: int, handle: int, channel: socket.socket):
         self.pid, self.handle, self.channel = pid, handle, channel
         self.host_pid = host_pid(handle)
-        self.delays = {}  # nanoseconds that its threads waited for a processor, when last seen
+        self.delays = Delays(self.host_pid)
 
     def cpu_seconds(self) -> float:
         """CPU time of all its threads so far, at the resolution of the scheduler."""
         # The clock that clock_getcpuclockid(3) gives for a process.
         return time.clock_gettime((~self.host_pid << 3) | 2)
-
-    def newly_delayed_seconds(self) -> float:
-        """How long it was ready and not let run since the last call, by its most delayed thread.
-
-        The second number of schedstat; where the kernel shows none, nothing was delayed.
-        """
-        before, self.delays = self.delays, {}
-        for path in Path(f"/proc/{self.host_pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError, IndexError):
-                self.delays[path] = int(path.read_text().split()[1])
-        new = (delay - before.get(path, 0) for path, delay in self.delays.items())
-        return max(new, default=0) / 1e9
 
     def has_ended(self, seconds: float) -> bool:
         """Whether it has ended; waits for it so long at most."""

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from dlcourse.grading.sandbox.allowance import Delays
 from dlcourse.grading.sandbox.execution import Executor
 from dlcourse.grading.sandbox.protocol import frame_length, pack, unpack
 from dlcourse.grading.sandbox.watched import WatchedRun
@@ -101,15 +102,13 @@ class Process:
             env={**os.environ, **ONE_THREAD, **SETTINGS, "PYTHONPATH": path},
         )
         self.host_pid, self.cpu = self.popen.pid, 0.0
+        self.delays = Delays(self.popen.pid)
         self.messages = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def cpu_seconds(self) -> float:
         """As the process last said."""
         return self.cpu
-
-    def newly_delayed_seconds(self) -> float:
-        return 0.0
 
     def has_ended(self, seconds: float) -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):

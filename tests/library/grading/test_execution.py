@@ -290,13 +290,13 @@ class Machine:
     """A fork and a clock, on a machine that does as it is told."""
 
     def __init__(self, monkeypatch):
-        self.now, self.delayed = 0.0, 0.0
+        self.now, self.delayed, self.delays = 0.0, 0.0, self
         monkeypatch.setattr(allowance.time, "monotonic", lambda: self.now)
 
     def cpu_seconds(self):
         return 0.0
 
-    def newly_delayed_seconds(self):
+    def newly_seconds(self):
         new, self.delayed = self.delayed, 0.0
         return new
 
@@ -353,20 +353,20 @@ def test_a_busy_machine_delays_and_an_idle_process_is_not_delayed(executor):
         try:
             os.sched_setaffinity(load.pid, [processor])
             os.sched_setaffinity(fork.host_pid, [processor])
-            fork.newly_delayed_seconds()
-            before, start = sum(fork.delays.values()), time.monotonic()
+            fork.delays.newly_seconds()
+            before, start = sum(fork.delays.seen.values()), time.monotonic()
             student.spin(3_000_000)
             took = time.monotonic() - start
         finally:
             load.kill()
             load.wait()
-        fork.newly_delayed_seconds()
-        delayed = (sum(fork.delays.values()) - before) / 1e9
+        fork.delays.newly_seconds()
+        delayed = (sum(fork.delays.seen.values()) - before) / 1e9
         if Path("/proc/self/schedstat").exists():
             assert 0.001 < delayed < took
         start = time.monotonic()
         student.nap()
-        assert fork.newly_delayed_seconds() < time.monotonic() - start - 0.4
+        assert fork.delays.newly_seconds() < time.monotonic() - start - 0.4
 
 
 def executor_fork(student):
