@@ -45,6 +45,10 @@ def test_no_display_goes_without_its_number(name, site):
 def test_a_badge_says_how_many_ways_and_which(name, site):
     for badge in read(site / address(name)).select("a.checked"):
         count, _, ways = badge["aria-label"].partition(": ")
+        ways, _, evaluated = ways.partition(". ")
+        is_display = badge["href"].partition("#eq-")[1] != ""
+        assert evaluated.startswith(("Evaluated: ", "Sealed: ") if is_display else "")
+        assert bool(evaluated) == is_display
         n_ways = len(ways.split("; "))
         assert set(ways.split("; ")) <= set(proofs.WAYS.values())
         assert count == f"Checked in {n_ways} way" + "s" * (n_ways > 1)
