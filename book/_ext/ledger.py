@@ -131,14 +131,13 @@ def reasons(app, part):
 
 
 def counts(app, page):
-    """How many displays of a page are evaluated, how sharply, and how many are sealed."""
+    """How many displays of a page are evaluated, and how sharply."""
     labels = [s.label for s in app.stated[page] if s.kind == "equation"]
     found = [app.evaluated[label] for label in labels if label in app.evaluated]
     return {
         "title": title(page),
         "n_displays": len(labels),
         "n_evaluated": len(found),
-        "n_sealed": len(app.sealed.keys() & set(labels)),
         "n_mutants": sum(row.n_mutants for row in found),
         "n_told": sum(row.n_mutants - row.n_survivors for row in found),
         "n_bounds": sum(bool(row.sides) for row in found),
