@@ -110,19 +110,23 @@ def _lines(block):
 
 def evaluated(root=ROOT):
     """label -> tokens of the displays that are not sealed."""
-    shown = {
-        label: tex
-        for text in statements.pages(root).values()
-        for label, tex in statements.displays(text).items()
-    }
-    sealed = displays(root)["sealed"]
+    shown, sealed = statements.equations(root), displays(root)["sealed"]
     return {k: f" {' '.join(tokens(tex))} " for k, tex in shown.items() if k not in sealed}
+
+
+def pages_now(root):
+    """name -> words of each page as it is."""
+    shown = evaluated(root)
+    return {name: words(text, shown) for name, text in sources(root).items()}
 
 
 def differences(root=ROOT):
     """name -> difference between its seal and the page, of all that differ."""
-    shown, found = evaluated(root), {}
-    pages = {name: words(text, shown) for name, text in sources(root).items()}
+    return _differences(pages_now(root), root)
+
+
+def _differences(pages, root):
+    found = {}
     kept = {path.stem: path for path in Path(root, FOLDER).glob("*.txt")}
     for name in sorted(pages.keys() | kept.keys()):
         sealed = kept[name].read_text(encoding="utf-8") if name in kept else ""
@@ -135,13 +139,13 @@ def differences(root=ROOT):
 
 def seal(root=ROOT):
     """Seal every page as it is now, and return what differed."""
-    shown, found = evaluated(root), differences(root)
-    pages = sources(root)
+    pages = pages_now(root)
+    found = _differences(pages, root)
     Path(root, FOLDER).mkdir(parents=True, exist_ok=True)
     for name in found:
         path = Path(root, FOLDER, f"{name}.txt")
         if name in pages:
-            path.write_text(words(pages[name], shown), encoding="utf-8")
+            path.write_text(pages[name], encoding="utf-8")
         else:
             path.unlink()
     return found

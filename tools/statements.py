@@ -93,6 +93,11 @@ def displays(text):
     return {match["eq"]: match["tex"] for match in found if match["eq"]}
 
 
+def equations(root):
+    """label -> LaTeX of the displayed equations of all pages."""
+    return {label: tex for text in pages(root).values() for label, tex in displays(text).items()}
+
+
 def read(root):
     """All statements of the book: page -> list of `Statement`."""
     return {page: stated(page, text) for page, text in pages(root).items()}

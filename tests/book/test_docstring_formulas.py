@@ -20,7 +20,7 @@ def faults(root):
         )
     for label in sorted(sealed & evaluated | sealed - shown):
         yield f"{seals.DISPLAYS} seals {label}, which is evaluated or not there: take it out."
-    book = {k for text in statements.pages(root).values() for k in statements.displays(text)}
+    book = statements.equations(root).keys()
     for name, labels in repeated(root).items():
         for label in sorted(set(labels) - book):
             yield f"The docstring of {name} shows `{label}`, which no page of the book displays."

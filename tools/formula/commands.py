@@ -37,7 +37,7 @@ def statistic(parser, base, found) -> Meaning:
         if RELATIONS & set(condition):
             return is_true(condition, parser.phrases, world)
         value = parser.of(condition)
-        return values.agree(value(world), "=", value(scope), rtol=1e-9, near=0.0)
+        return values.agree(value(world), "=", value(scope))
 
     def value(scope):
         if base in scope.names:
@@ -88,7 +88,7 @@ def braced(parser: Parser) -> Meaning:
 
     def value(scope):
         found = inner(scope)
-        if not values.agree(scope.names.get(name, found), "=", found, rtol=1e-9, near=0.0):
+        if not values.agree(scope.names.get(name, found), "=", found):
             raise Unread(f"the brace gives the name {name} to something else")
         return found
 

@@ -21,12 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @functools.cache
 def book() -> dict[str, str]:
     """label -> LaTeX of every display of the pages, and of the docstrings behind them."""
-    pages = {
-        label: tex
-        for text in statements.pages(ROOT).values()
-        for label, tex in statements.displays(text).items()
-    }
-    return pages | documented(ROOT)
+    return statements.equations(ROOT) | documented(ROOT)
 
 
 def displayed(label: str) -> "Display":

@@ -120,10 +120,7 @@ def spread(of: Meaning, scope: Scope) -> values.Normal:
 def is_true(ts, phrases, scope) -> bool:
     """Whether the condition holds."""
     sides = chain(tuple(ts), phrases)(scope)
-    return all(
-        values.agree(a, relation, b, rtol=1e-9, near=0.0)
-        for (_, a), (relation, b) in itertools.pairwise(sides)
-    )
+    return all(values.agree(a, relation, b) for (_, a), (relation, b) in itertools.pairwise(sides))
 
 
 class Parser:

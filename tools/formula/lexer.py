@@ -24,8 +24,15 @@ CONTINUES = RELATIONS | {"+", "-", r"\cdot", r"\times", r"\pm"}
 REMARK = re.compile(r"&\s*&\s*\\text\s*\{[^{}]*\}")  # words in a column of their own, at the margin
 WIDE = {r"\quad", r"\qquad"}
 LEADS = {r"\text{subjectto}", r"\text{suchthat}"}  # what follows is a statement of its own
-NAMING = {r"\hat", r"\bar", r"\tilde", r"\dot"}  # with an argument they are one name
-NAMING |= {r"\text", r"\mathrm", r"\operatorname", r"\mathcal", r"\mathbb", r"\mathbf"}
+ACCENTS = {r"\hat", r"\bar", r"\tilde", r"\dot"}
+NAMING = ACCENTS | {  # with an argument they are one name
+    r"\text",
+    r"\mathrm",
+    r"\operatorname",
+    r"\mathcal",
+    r"\mathbb",
+    r"\mathbf",
+}
 
 
 class Unread(ValueError):

@@ -7,7 +7,9 @@ turn out false. Those that no number can tell apart, such as the order of two fa
 from collections.abc import Iterator
 
 from tools.formula.grammar import ENDS, GREEK
+from tools.formula.grammar import SIGNS as SIGNED
 from tools.formula.lexer import (
+    ACCENTS,
     CLOSING,
     NAMING,
     OPENING,
@@ -24,7 +26,6 @@ SIGNS = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<",
 SIGNS |= {r"\max": r"\min", r"\min": r"\max", r"\lfloor": r"\lceil", r"\sum": r"\prod"}
 PARTNERS = {r"\lfloor": (r"\rfloor", r"\rceil")}
 ENDS_OF_SIDES = {*RELATIONS, *WIDE, r"\\", "&", ",", ";", "."}
-SIGNED = {"+", "-", r"\pm", r"\mp"}
 BOUND = "the bound becomes"
 
 
@@ -137,7 +138,7 @@ def _inside_words(ts):
     """Places inside of `\\text{...}` and the like, which are names."""
     places = set()
     for place, token in enumerate(ts):
-        if token in NAMING and token not in (r"\hat", r"\bar", r"\tilde", r"\dot"):
+        if token in NAMING - ACCENTS:
             try:
                 places |= set(range(place + 1, argument(ts, place + 1)[1]))
             except Unread:

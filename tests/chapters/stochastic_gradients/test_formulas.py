@@ -11,6 +11,7 @@ from torch.optim import lr_scheduler
 
 from dlcourse import batches
 from dlcourse.convergence import stochastic
+from tests.library.optim.paths import torch_rates
 from tools.formula import one_based
 
 F_I, SLOPE, SLOPE_HERE = "f", r"\nabla f", r"\nabla f(x)"
@@ -181,17 +182,6 @@ def test_the_flattest_bowl_attains_the_bound_of_decaying_steps(displayed):
 
 
 # Schedules
-
-
-def torch_rates(make, first, n):
-    """The first n rates of a scheduler of torch."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=first)
-    scheduler, rates = make(optimizer), []
-    for _ in range(n):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
 
 
 @pytest.mark.proves(

@@ -1,4 +1,4 @@
-"""Paths of our optimizers and of PyTorch's, under one and the same sequence of gradients."""
+"""Paths of our optimizers and of PyTorch's, under one sequence of gradients, and its rates."""
 
 import numpy as np
 import torch
@@ -31,3 +31,14 @@ def torch_path(make, x, gradient, *, schedule=None, n_steps=N_STEPS):
         optimizer.step()
         points.append(parameter.detach().numpy().copy())
     return np.stack(points)
+
+
+def torch_rates(make, first, n_steps):
+    """The rates of the steps under the scheduler of PyTorch that `make(optimizer)` builds."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=first)
+    scheduler, rates = make(optimizer), []
+    for _ in range(n_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from torch.optim import lr_scheduler
 
 from dlcourse.losses import Quadratic
@@ -18,6 +17,7 @@ from dlcourse.optim import (
     WarmUp,
     minimize,
 )
+from tests.library.optim.paths import torch_rates
 
 SCHEDULES = {
     "constant": Constant(0.1),
@@ -26,18 +26,6 @@ SCHEDULES = {
     "cosine": Cosine(0.1, n_steps=40, last_rate=0.01),
     "warm-up": WarmUp(Cosine(0.1, n_steps=30, last_rate=0.01), n_steps=10),
 }
-
-
-def torch_rates(make, n_steps):
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # SequentialLR warns about its own calls
-        scheduler, rates = make(optimizer), []
-        for _ in range(n_steps):
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-    return rates
 
 
 # (b) Does a trusted library agree?
@@ -67,7 +55,10 @@ TORCH = {
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_rates_agree_with_torch(name):
     ours = [SCHEDULES[name](k) for k in range(40)]
-    np.testing.assert_allclose(ours, torch_rates(TORCH[name], 40), rtol=1e-12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # SequentialLR warns about its own calls
+        theirs = torch_rates(TORCH[name], 0.1, 40)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 # (c) Do we recover a known truth?
